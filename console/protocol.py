@@ -1,0 +1,299 @@
+"""What crosses the socket between the daemon and its clients: frozen snapshots and the words both sides share.
+
+Times are Unix seconds (float), sizes bytes, durations seconds; every such field says so in its name. Text that came from
+outside (commands, keys, log lines) is carried as it is: whoever shows it makes control characters visible first.
+JSON has no NaN and no infinity, so numbers that may be one travel as "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+PROTOCOL_VERSION: Final = 1
+"""Grows when a field changes its meaning or goes away; new fields do not count."""
+
+State: TypeAlias = Literal[
+    "blocked",
+    "queued",
+    "held",
+    "starting",
+    "running",
+    "stopping",
+    "finished",
+    "failed",
+    "stopped",
+    "interrupted",
+    "skipped",
+    "stale",
+    "unknown",
+]
+Goal: TypeAlias = Literal["minimize", "maximize"]
+SortKey: TypeAlias = Literal["no", "name", "project", "state", "metric", "step", "duration", "started"]
+Json: TypeAlias = Any
+"""A decoded JSON value; the decoders below check what they take out of it."""
+
+LIVE_STATES: Final[frozenset[State]] = frozenset({"starting", "running", "stopping"})
+"""States in which processes of the run may be alive."""
+WAITING_STATES: Final[frozenset[State]] = frozenset({"blocked", "queued", "held"})
+ENDED_STATES: Final[frozenset[State]] = frozenset({"finished", "failed", "stopped", "interrupted", "skipped"})
+"""States that a run does not leave by itself."""
+SORT_KEYS: Final[tuple[SortKey, ...]] = ("no", "name", "project", "state", "metric", "step", "duration", "started")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """One metric of one run: where it stands and how good it ever was."""
+
+    key: str
+    goal: Goal
+    """Guessed from the key unless somebody pinned it."""
+    last: float
+    """The newest value; NaN and infinities are values a job may report."""
+    last_step: int
+    minimum: float | None
+    """Of the finite values; None while there is none."""
+    maximum: float | None
+    point_count: int
+
+    @property
+    def best(self) -> float | None:
+        """The best finite value by the goal."""
+        return self.maximum if self.goal == "maximize" else self.minimum
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as a line of the run table."""
+
+    id: str
+    """ULID, 26 characters."""
+    no: int
+    """The number people say: 12 is shown and accepted as r12."""
+    name: str
+    """As given with --name, else made from the command."""
+    project: str
+    state: State
+    cause: str
+    """Why it ended, in words; empty while it runs or when it finished well."""
+    command: str
+    """The argv quoted for a shell."""
+    created_at_s: float
+    started_at_s: float | None
+    ended_at_s: float | None
+    exit_code: int | None
+    """None while it runs, when it could not be measured, and when a signal ended it."""
+    signal: str
+    """Name of the signal that ended it, such as SIGKILL; else empty."""
+    params: dict[str, str]
+    metric: MetricSummary | None
+    """The primary metric; None while the run has reported none."""
+
+    @property
+    def label(self) -> str:
+        """The short name that every command accepts."""
+        return f"r{self.no}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """A window of the run table after filter and sort."""
+
+    total_count: int
+    """Runs in the store."""
+    matched_count: int
+    """Runs that the filter lets through."""
+    offset: int
+    now_s: float
+    """The daemon's clock, for durations of live runs."""
+    rows: tuple[RunRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """Everything about one run except its points and its log."""
+
+    row: RunRow
+    argv: tuple[str, ...]
+    working_dir: str
+    host: str
+    run_dir: str
+    pid: int | None
+    """Of the command, while it lives."""
+    supervisor_pid: int | None
+    metrics: tuple[MetricSummary, ...]
+    """Every metric, the primary one first, then by key."""
+    log_size_bytes: int
+    evidence: str
+    """What the cause was read from, such as the last line of a traceback; may span lines; may be empty."""
+    skipped_line_count: int
+    """Lines of the metrics file that could not be read as metrics."""
+    skipped_example: str
+    """The first such line and what was wrong with it; empty when there is none."""
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric over steps, reduced to bins; all tuples have one entry per bin, in step order."""
+
+    key: str
+    point_count: int
+    """Points behind the bins, the not finite ones included."""
+    not_finite_count: int
+    steps: tuple[int, ...]
+    """The last step of each bin."""
+    means: tuple[float, ...]
+    """Of the finite values of each bin; bins without one are left out."""
+    minimums: tuple[float, ...]
+    maximums: tuple[float, ...]
+    lasts: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a run's output."""
+
+    offset_bytes: int
+    """Where it starts in the log."""
+    text: str
+    """Decoded as UTF-8 with U+FFFD for what is not; at most 8,192 characters; no line end."""
+    cut_bytes: int
+    """Bytes of the line that `text` leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Neighbouring lines of a run's output."""
+
+    start_bytes: int
+    """Offset of the first line."""
+    end_bytes: int
+    """Offset after the last line; ask for `start=end_bytes` to read on."""
+    size_bytes: int
+    """Of the whole log at the time of the answer."""
+    ended: bool
+    """Nothing will be appended any more."""
+    lines: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Where a search in a log ended."""
+
+    offset_bytes: int | None
+    """Start of the line that matches; None: no match up to `scanned_to_bytes`."""
+    scanned_to_bytes: int
+    """Where to go on; the search looks at a bounded stretch per call."""
+    exhausted: bool
+    """The whole direction has been searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The header line of every screen."""
+
+    host: str
+    user: str
+    version: str
+    running_count: int
+    queued_count: int
+    failed_count: int
+    """Runs that failed within the last 24 hours."""
+    disk_used_percent: float | None
+    """Of the file system that holds the state directory; None when it could not be read."""
+    notice: str
+    """One sentence when the daemon cannot do its work, such as a full disk; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The answer of the `changes` route."""
+
+    position: int
+    """Send it as `since` in the next call."""
+    changed: bool
+    """False: nothing happened for as long as the route waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The answer to a new run."""
+
+    id: str
+    no: int
+
+
+def encode_number(value: float | None) -> float | str | None:
+    """A number as JSON can carry it."""
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def decode_number(value: Json) -> float:
+    """The inverse of `encode_number`; raises ValueError or TypeError for anything else."""
+    return float(value)
+
+
+def optional_number(value: Json) -> float | None:
+    """As `decode_number`, with None for null."""
+    return None if value is None else decode_number(value)
+
+
+Snapshot = TypeVar("Snapshot")
+
+
+def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -> Snapshot:
+    """Build a snapshot from the keys of `data` that it has fields for; `decoded` overrides.
+
+    Keys of a newer daemon that this version does not know are left out, so that old and new can talk.
+    """
+    names = {field.name for field in fields(snapshot_type)}  # type: ignore[arg-type]
+    values = {key: value for key, value in data.items() if key in names}
+    return snapshot_type(**(values | decoded))
+
+
+def decode_metric(data: dict[str, Json]) -> MetricSummary:
+    """A metric summary from its JSON object."""
+    return pick(
+        MetricSummary,
+        data,
+        last=decode_number(data["last"]),
+        minimum=optional_number(data["minimum"]),
+        maximum=optional_number(data["maximum"]),
+    )
+
+
+def decode_row(data: dict[str, Json]) -> RunRow:
+    """A run row from its JSON object."""
+    metric = data.get("metric")
+    return pick(RunRow, data, metric=decode_metric(metric) if metric else None)
+
+
+def decode_page(data: dict[str, Json]) -> RunPage:
+    """A page of the run table from its JSON object."""
+    return pick(RunPage, data, rows=tuple(map(decode_row, data["rows"])))
+
+
+def decode_detail(data: dict[str, Json]) -> RunDetail:
+    """Everything about one run from its JSON object."""
+    return pick(
+        RunDetail,
+        data,
+        row=decode_row(data["row"]),
+        argv=tuple(data["argv"]),
+        metrics=tuple(map(decode_metric, data["metrics"])),
+    )
+
+
+def decode_series(data: dict[str, Json]) -> Series:
+    """A binned series from its JSON object."""
+    columns = {name: tuple(data[name]) for name in ("steps", "means", "minimums", "maximums", "lasts")}
+    return pick(Series, data, **columns)
+
+
+def decode_log(data: dict[str, Json]) -> LogPage:
+    """A stretch of a log from its JSON object; lines travel as [offset, text, cut] to keep pages small."""
+    return pick(LogPage, data, lines=tuple(LogLine(*line) for line in data["lines"]))
