@@ -1,0 +1,122 @@
+"""The command line: puts the environment right, then hands over to one command. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+COMMANDS: Final[dict[str, str]] = {
+    "run": "start a command as a run that survives this terminal",
+    "ps": "runs that are alive or waiting",
+    "runs": "all runs, filtered and sorted",
+    "show": "everything about one run",
+    "logs": "the output of a run, with -f as it grows",
+    "stop": "end runs: TERM, then KILL after the grace time",
+    "demo": "run the sample project and look at it",
+}
+"""Each has a module of its name in `console.cli`."""
+
+EXIT_ERROR: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+def main(argv: list[str]) -> int:
+    """Run `footplate` with these arguments; returns the exit code."""
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
+    problem = foreign_store()
+    if problem:
+        return fail(problem)
+    if argv and argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if argv and argv[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"footplate {version('footplate')}")
+        return 0
+    if not argv:
+        return open_console()
+    if argv[0] not in COMMANDS:
+        return fail(f"unknown command {argv[0]!r}", f"one of: {', '.join(COMMANDS)}; `footplate --help` explains", EXIT_USAGE)
+    return run_command(argv[0], argv[1:])
+
+
+def run_command(name: str, argv: list[str]) -> int:
+    """Parse the arguments of one command and carry it out; errors become one sentence and an exit code."""
+    import argparse
+    import importlib
+
+    from console.client import ClientError
+
+    module = importlib.import_module(f"console.cli.{name}")
+    parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
+    module.add_arguments(parser)
+    options = parser.parse_args(argv)
+    try:
+        return int(module.execute(options))
+    except ClientError as error:
+        return fail(error.message, error.hint, getattr(module, "EXIT_OWN_ERROR", EXIT_ERROR))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output is gone, as with `| head`: not an error, but nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def open_console() -> int:
+    """The full-screen console, where the terminal can show it."""
+    from console.tui import terminal
+
+    profile = terminal.detect(os.environ, has_terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    refusal = terminal.refuse(profile)
+    if refusal:
+        return fail(refusal)
+    terminal.apply_environment(profile, os.environ)
+    from console.tui.app import run_tui
+
+    return run_tui(profile)
+
+
+def foreign_store() -> str:
+    """What is wrong when `store` is not the package beside us; empty when all is well."""
+    import store
+
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = os.path.dirname(os.path.dirname(os.path.abspath(store.__file__ or "")))
+    if found == ours:
+        return ""
+    return f"the package 'store' was found in {found}, footplate's own is in {ours}: start it with the command `footplate`"
+
+
+def fail(message: str, hint: str = "", exit_code: int = EXIT_ERROR) -> int:
+    """Say on stderr what is wrong and what to do next."""
+    from console.tui.text_format import visible
+
+    print(f"footplate: {visible(message)}", file=sys.stderr)
+    if hint:
+        print(f"           {visible(hint)}", file=sys.stderr)
+    return exit_code
+
+
+def usage() -> str:
+    """The text of --help."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: footplate [COMMAND ...]",
+            "",
+            "Without a command: the console. `footplate COMMAND --help` explains one; most take --json.",
+            "",
+            *lines,
+            "",
+            "State lives in $FOOTPLATE_HOME, else $XDG_STATE_HOME/footplate, else ~/.local/state/footplate.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""`footplate logs`: the output of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from console.cli import output
+from console.client import Client, DaemonUnavailable
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+TAIL_STEP_BYTES: Final = 65536
+RETRY_S: Final = 1.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("run", help="r12, 12, its id, or the first characters of the id")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    parser.add_argument("-n", "--lines", type=int, help="only the last so many lines")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: {offset_bytes, text}")
+
+
+def execute(options: Namespace) -> int:
+    """Print the log: raw into a file or pipe, with escape sequences taken out on a terminal."""
+    client = Client()
+    start = tail_start(client, options.run, options.lines) if options.lines is not None else 0
+    writer = Writer(as_json=options.json, offset=start)
+    for chunk in chunks(client, options.run, start, follow=options.follow):
+        writer.write(chunk)
+    writer.close()
+    return 0
+
+
+def tail_start(client: Client, reference: str, lines: int) -> int:
+    """The offset of the last `lines` lines."""
+    page = client.log(reference, max_bytes=1)
+    starts = [line.offset_bytes for line in page.lines]
+    while len(starts) < lines and page.start_bytes > 0:
+        page = client.log(reference, before=page.start_bytes, max_bytes=TAIL_STEP_BYTES)
+        starts = [line.offset_bytes for line in page.lines] + starts
+    return page.size_bytes if lines <= 0 or not starts else starts[-lines:][0]
+
+
+def chunks(client: Client, reference: str, start: int, *, follow: bool) -> Iterator[bytes]:
+    """Bytes of the log from `start`; with `follow` until the run has ended, whatever happens to the daemon."""
+    while True:
+        try:
+            data, start, ended = client.raw_log(reference, start, wait=follow)
+        except DaemonUnavailable:
+            if not follow:
+                raise
+            time.sleep(RETRY_S)
+            continue
+        if data:
+            yield data
+        if ended or (not data and not follow):
+            return
+
+
+class Writer:
+    """Writes log bytes to stdout in the form that fits it."""
+
+    def __init__(self, *, as_json: bool, offset: int) -> None:
+        self._as_json = as_json
+        self._on_terminal = sys.stdout.isatty()
+        self._pending = b""
+        self._offset = offset
+
+    def write(self, data: bytes) -> None:
+        """More of the log."""
+        if not self._as_json and not self._on_terminal:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            self._line(line)
+            self._offset += len(line) + 1
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """What is left without an end of line."""
+        if self._pending:
+            self._line(self._pending)
+        sys.stdout.flush()
+
+    def _line(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace")
+        if self._as_json:
+            print(json.dumps({"offset_bytes": self._offset, "text": text}))
+            return
+        print(output.log_text(text))

@@ -1,0 +1,173 @@
+"""What the commands print: tables for people, JSON for programs. Text from outside never reaches the terminal raw."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from console import protocol
+from console.tui import text_format
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from console.protocol import RunDetail, RunRow
+
+PLAIN_WIDTH: Final = 200
+"""Columns of a table that goes into a file or a pipe."""
+COLUMNS: Final = (
+    ("", "<", 1),
+    ("run", "<", 4),
+    ("name", "<", 24),
+    ("project", "<", 14),
+    ("state", "<", 11),
+    ("metric", "<", 22),
+    ("last", ">", 9),
+    ("best", ">", 9),
+    ("step", ">", 8),
+    ("took", ">", 7),
+    ("started", ">", 12),
+    ("how it ended", "<", 60),
+)
+"""Title, alignment and widest width of each column."""
+
+
+def print_json(value: Any) -> None:
+    """A snapshot as JSON; what is not finite as the strings "NaN", "Infinity" and "-Infinity"."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and floats as JSON can carry them."""
+    if hasattr(value, "__dataclass_fields__"):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return protocol.encode_number(value) if isinstance(value, float) else value
+
+
+def ascii_only() -> bool:
+    """Whether the terminal's encoding lacks our glyphs."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def print_runs(rows: Sequence[RunRow], now_s: float) -> None:
+    """The run table as wide as the terminal allows."""
+    cells = [row_cells(row, now_s) for row in rows]
+    widths = [
+        min(most, max([len(title), *(text_format.cell_width(line[position]) for line in cells)]))
+        for position, (title, _, most) in enumerate(COLUMNS)
+    ]
+    total = terminal_width()
+    print(line_of([title for title, _, _ in COLUMNS], widths, total))
+    for line in cells:
+        print(line_of(line, widths, total))
+
+
+def line_of(cells: Sequence[str], widths: Sequence[int], total: int) -> str:
+    """Cells side by side, cut at the width of the terminal."""
+    parts = [
+        text_format.fit(cell, width, align="right" if align == ">" else "left", ellipsis="~" if ascii_only() else "…")
+        for cell, width, (_, align, _) in zip(cells, widths, COLUMNS, strict=True)
+    ]
+    return text_format.fit("  ".join(parts), total, ellipsis="").rstrip()
+
+
+def row_cells(row: RunRow, now_s: float) -> list[str]:
+    """One run as texts that are safe to print."""
+    metric = row.metric
+    glyph, _ = text_format.state_glyph(row.state, ascii_only=ascii_only())
+    return [
+        glyph,
+        row.label,
+        text_format.visible(row.name),
+        text_format.visible(row.project),
+        row.state,
+        metric_title(row) if metric else "",
+        text_format.number(metric.last) if metric else "",
+        text_format.number(metric.best) if metric else "",
+        str(metric.last_step) if metric else "",
+        text_format.duration(duration_s(row, now_s)),
+        text_format.clock(row.started_at_s or row.created_at_s, now_s),
+        text_format.visible(text_format.outcome(row.state, row.cause, row.exit_code, row.signal)),
+    ]
+
+
+def metric_title(row: RunRow) -> str:
+    """The primary metric with the direction that is better."""
+    if row.metric is None:
+        return ""
+    up, down = ("max", "min") if ascii_only() else ("↑", "↓")
+    return f"{text_format.visible(row.metric.key)} {up if row.metric.goal == 'maximize' else down}"
+
+
+def duration_s(row: RunRow, now_s: float) -> float | None:
+    """How long it took, or has taken so far; None when it never started."""
+    if row.started_at_s is None:
+        return None
+    return max(0.0, (row.ended_at_s or now_s) - row.started_at_s)
+
+
+def log_text(line: str) -> str:
+    """A log line as a terminal may show it: what stands after the last carriage return, without escape sequences."""
+    import re
+
+    text = line.rstrip("\r").rpartition("\r")[2]
+    escapes = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]*[0-~]"
+    return text_format.visible(re.sub(escapes, "", text).expandtabs())
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, or plenty when stdout is none."""
+    if not sys.stdout.isatty():
+        return PLAIN_WIDTH
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+
+
+def print_detail(detail: RunDetail) -> None:
+    """One run for people."""
+    row = detail.row
+    visible = text_format.visible
+    glyph, _ = text_format.state_glyph(row.state, ascii_only=ascii_only())
+    ended = text_format.outcome(row.state, row.cause, row.exit_code, row.signal)
+    facts = [
+        ("run", f"{row.label}  {row.id}"),
+        ("name", visible(row.name)),
+        ("project", visible(row.project)),
+        ("state", f"{glyph} {row.state}" + (f": {visible(ended)}" if ended else "")),
+        ("exit code", "n/a" if row.exit_code is None else str(row.exit_code)) if row.ended_at_s else ("", ""),
+        ("evidence", "\n".join(map(visible, detail.evidence.split("\n"))) if detail.evidence else ""),
+        ("command", visible(row.command)),
+        ("directory", visible(detail.working_dir)),
+        ("host", visible(detail.host)),
+        ("pid", str(detail.pid) if detail.pid is not None else ""),
+        ("started", text_format.clock(row.started_at_s, detail.now_s)),
+        ("took", text_format.duration(duration_s(row, detail.now_s))),
+        ("params", "  ".join(f"{visible(key)}={visible(value)}" for key, value in row.params.items())),
+        ("log", f"{text_format.bytes_size(detail.log_size_bytes)}, `footplate logs {row.label}`"),
+        ("files", visible(detail.run_dir)),
+    ]
+    for title, text in facts:
+        if text:
+            print(f"{title:<10} " + text.replace("\n", "\n" + " " * 11))
+    if detail.skipped_line_count:
+        print(f"{'unread':<10} {detail.skipped_line_count} metric lines, first: {visible(detail.skipped_example)}")
+    print_metrics(detail)
+
+
+def print_metrics(detail: RunDetail) -> None:
+    """The metrics of a run, one a line."""
+    if not detail.metrics:
+        return
+    key_width = min(48, max(len("metric"), *(text_format.cell_width(metric.key) for metric in detail.metrics)))
+    print(f"\n{'metric':<{key_width}}  {'last':>10}  {'lowest':>10}  {'highest':>10}  {'step':>9}  {'points':>8}")
+    for metric in detail.metrics:
+        values = [text_format.number(value) for value in (metric.last, metric.minimum, metric.maximum)]
+        key = text_format.fit(text_format.visible(metric.key), key_width)
+        columns = "  ".join(f"{value:>10}" for value in values)
+        print(f"{key}  {columns}  {metric.last_step:>9}  {metric.point_count:>8}")

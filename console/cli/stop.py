@@ -1,0 +1,51 @@
+"""`footplate stop`: end runs."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING, Final
+
+from console import protocol
+from console.cli import output
+from console.client import Client, DaemonUnavailable
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from console.protocol import RunDetail
+
+WAIT_MAX_ROUNDS: Final = 10_000
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("runs", nargs="+", metavar="run", help="r12, 12, its id, or the first characters of the id")
+    parser.add_argument("--no-wait", action="store_true", help="return once the request is recorded")
+    parser.add_argument("--json", action="store_true", help="print the runs as JSON")
+
+
+def execute(options: Namespace) -> int:
+    """Ask every named run to end, then wait for the ends."""
+    client = Client()
+    # All names are looked up first: a typo in the third must not leave the first two stopped.
+    found = [client.run(reference) for reference in options.runs]
+    asked = [client.stop(detail.row.id, getpass.getuser()) for detail in found]
+    details = asked if options.no_wait else [wait_for_end(client, detail.row.id) for detail in asked]
+    if options.json:
+        output.print_json(details)
+    else:
+        output.print_runs([detail.row for detail in details], details[0].now_s)
+    return 0
+
+
+def wait_for_end(client: Client, run_id: str) -> RunDetail:
+    """The run once it has ended, however often the daemon is replaced meanwhile."""
+    position = 0
+    while True:
+        try:
+            detail = client.run(run_id)
+            if detail.row.state in protocol.ENDED_STATES:
+                return detail
+            position = client.changes(f"run:{run_id}", position).position
+        except DaemonUnavailable:
+            position = 0

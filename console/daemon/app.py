@@ -1,0 +1,344 @@
+"""The routes of the daemon: checks what clients ask, reads the index, hands commands to the keeper, speaks protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import importlib.metadata
+import json
+import os
+import queue
+import shutil
+import time
+from dataclasses import asdict
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console import protocol
+from console.daemon import launch, log_files, translate
+from console.jobs import spec
+from store import database, derive, paths
+from store.queries import run_table
+from store.series import binned, latest_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from console.daemon.changes import Changes
+    from console.daemon.keeper import Keeper
+    from store.queries.run_table import RunEntry
+
+Application: TypeAlias = Starlette
+VERSION: Final = importlib.metadata.version("footplate")
+FAILED_WINDOW_S: Final = 86400.0
+PAGE_MAX: Final = 10_000
+BODY_MAX_BYTES: Final = 16 << 20
+RAW_MAX_BYTES: Final = 1 << 20
+
+
+class RefusedError(Exception):
+    """An answer with an HTTP status of 400 or more; `hint` is the next step."""
+
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.hint = hint
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status_code=status, media_type="application/json")
+
+
+def guarded(handler: Callable[[Routes, Request], Awaitable[Response]]) -> Callable[[Routes, Request], Awaitable[Response]]:
+    """Every error as one sentence with what to do next."""
+
+    @wraps(handler)
+    async def run(routes: Routes, request: Request) -> Response:
+        try:
+            return await handler(routes, request)
+        except RefusedError as error:
+            status, message, hint = error.status, str(error), error.hint
+        except spec.SpecError as error:
+            status, message, hint = 400, str(error), ""
+        except queue.Full:
+            status, message, hint = 503, "too many commands wait already", "try again in a moment"
+        except (OSError, database.Error) as error:
+            status, message, hint = 500, str(error).splitlines()[0], "see daemon.log in the state directory"
+        return answer({"error": {"message": launch.readable(message), "hint": launch.readable(hint)}}, status)
+
+    return run
+
+
+class Routes:
+    """What the routes share."""
+
+    def __init__(self, home: str, opened: database.Database, keeper: Keeper, changes: Changes) -> None:
+        self._home = home
+        self._database = opened
+        self._keeper = keeper
+        self._changes = changes
+
+    @guarded
+    async def ping(self, _: Request) -> Response:
+        """Who answers."""
+        return answer({"version": VERSION, "protocol": protocol.PROTOCOL_VERSION, "pid": os.getpid()})
+
+    @guarded
+    async def status(self, _: Request) -> Response:
+        """The header line."""
+
+        def read() -> protocol.Status:
+            with self._database.reading() as cursor:
+                counts = run_table.count_by_state(cursor, time.time() - FAILED_WINDOW_S)
+            return protocol.Status(
+                host=os.uname().nodename,
+                user=getpass.getuser(),
+                version=VERSION,
+                running_count=sum(counts.get(state, 0) for state in protocol.LIVE_STATES),
+                queued_count=sum(counts.get(state, 0) for state in protocol.WAITING_STATES),
+                failed_count=counts.get("failed", 0),
+                disk_used_percent=disk_used_percent(self._home),
+                notice=self._keeper.notice,
+            )
+
+        return answer(asdict(await asyncio.to_thread(read)))
+
+    @guarded
+    async def runs(self, request: Request) -> Response:
+        """A page of the run table."""
+        query = request.query_params
+        states = [state for state in query.get("states", "").split(",") if state]
+        sort = query.get("sort", "started")
+        if sort not in protocol.SORT_KEYS:
+            raise RefusedError(400, f"cannot sort by {sort!r}", f"one of: {', '.join(protocol.SORT_KEYS)}")
+        offset, limit = integer(request, "offset", 0), min(integer(request, "limit", 256), PAGE_MAX)
+        now_s = time.time()
+
+        def read() -> run_table.RunTable:
+            with self._database.reading() as cursor:
+                return run_table.run_table(
+                    cursor,
+                    text=query.get("text", ""),
+                    states=states,
+                    sort=sort,
+                    descending=query.get("descending", "1") != "0",
+                    offset=offset,
+                    limit=limit,
+                    now_s=now_s,
+                )
+
+        table = await asyncio.to_thread(read)
+        return answer(
+            {
+                "total_count": table.total_count,
+                "matched_count": table.matched_count,
+                "offset": offset,
+                "now_s": now_s,
+                "rows": [translate.row(entry) for entry in table.entries],
+            }
+        )
+
+    @guarded
+    async def submit(self, request: Request) -> Response:
+        """Enqueue a run."""
+        body = await request.body()
+        if len(body) > BODY_MAX_BYTES:
+            raise RefusedError(413, f"a run of {len(body)} bytes; at most {BODY_MAX_BYTES} are taken")
+        try:
+            # The standard library, unlike orjson, lets lone surrogates through: paths need not be UTF-8.
+            data = json.loads(body)
+        except ValueError as error:
+            raise RefusedError(400, f"not JSON: {error}") from error
+        parsed = spec.parse_request(data)
+        new = await self._command(lambda: self._keeper.submit(parsed, actor_of(data)))
+        return answer({"id": new.id, "no": new.no}, 201)
+
+    @guarded
+    async def run(self, request: Request) -> Response:
+        """Everything about one run."""
+        return answer(await asyncio.to_thread(self._detail, request.path_params["reference"]))
+
+    @guarded
+    async def stop(self, request: Request) -> Response:
+        """Ask a run to end."""
+        reference = request.path_params["reference"]
+        found = await asyncio.to_thread(self._find, reference)
+        body = json.loads(await request.body() or b"{}")
+        if not await self._command(lambda: self._keeper.stop(found.id, actor_of(body))):
+            raise RefusedError(409, f"r{found.no} {found.name} has ended already ({found.state})")
+        return answer(await asyncio.to_thread(self._detail, found.id))
+
+    @guarded
+    async def series(self, request: Request) -> Response:
+        """One metric in bins."""
+        found = await asyncio.to_thread(self._find, request.path_params["reference"])
+        key, bins = request.query_params.get("key", ""), integer(request, "bins", 200)
+
+        def read() -> Any:
+            with self._database.reading() as cursor:
+                return binned(cursor, found.no, key, bins)
+
+        series = await asyncio.to_thread(read)
+        if series is None:
+            raise RefusedError(404, f"r{found.no} has no metric {key!r}")
+        return answer({"key": key, **asdict(series)})
+
+    @guarded
+    async def log(self, request: Request) -> Response:
+        """Lines of the output."""
+        found = await asyncio.to_thread(self._find, request.path_params["reference"])
+        start, before = optional_integer(request, "start"), optional_integer(request, "before")
+        page = await asyncio.to_thread(
+            log_files.read_page,
+            self._log_path(found),
+            start=start,
+            before=before,
+            max_bytes=integer(request, "max_bytes", 65536),
+            ended=found.state in protocol.ENDED_STATES,
+        )
+        lines = [[line.offset_bytes, line.text, line.cut_bytes] for line in page.lines]
+        return answer(
+            {
+                "start_bytes": page.start_bytes,
+                "end_bytes": page.end_bytes,
+                "size_bytes": page.size_bytes,
+                "ended": page.ended,
+                "lines": lines,
+            }
+        )
+
+    @guarded
+    async def raw_log(self, request: Request) -> Response:
+        """The output as it was written; with `wait` as soon as there is more of it."""
+        found = await asyncio.to_thread(self._find, request.path_params["reference"])
+        start = integer(request, "start", 0)
+        since = self._changes.position
+        body = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+        if not body and request.query_params.get("wait") == "1" and found.state not in protocol.ENDED_STATES:
+            await self._changes.wait(f"run:{found.id}", since)
+            found = await asyncio.to_thread(self._find, found.id)
+            body = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+        # Ended is looked up before the bytes are read, so no byte can come after an answer that says so.
+        ended = found.state in protocol.ENDED_STATES and len(body) < RAW_MAX_BYTES
+        headers = {"x-end-bytes": str(start + len(body)), "x-ended": "1" if ended else "0"}
+        return Response(body, media_type="application/octet-stream", headers=headers)
+
+    @guarded
+    async def search_log(self, request: Request) -> Response:
+        """The next line of the output that holds a text."""
+        found = await asyncio.to_thread(self._find, request.path_params["reference"])
+        hit = await asyncio.to_thread(
+            log_files.search,
+            self._log_path(found),
+            request.query_params.get("text", ""),
+            start=integer(request, "start", 0),
+            backward=request.query_params.get("backward") == "1",
+        )
+        return answer(asdict(hit))
+
+    @guarded
+    async def changes(self, request: Request) -> Response:
+        """Wait until a view shows something else."""
+        view = request.query_params.get("view", "runs")
+        return answer(asdict(await self._changes.wait(view, integer(request, "since", 0))))
+
+    @guarded
+    async def remove_project(self, request: Request) -> Response:
+        """Delete the runs of a project."""
+        project, actor = request.path_params["project"], request.query_params.get("actor", "unknown")
+        try:
+            count = await self._command(lambda: self._keeper.remove_project(project, actor))
+        except RuntimeError as error:
+            raise RefusedError(409, str(error), "`footplate stop RUN` ends one") from error
+        return answer({"removed_count": count})
+
+    async def _command(self, command: Callable[[], Any]) -> Any:
+        return await asyncio.wrap_future(self._keeper.call(command))
+
+    def _find(self, reference: str) -> RunEntry:
+        with self._database.reading() as cursor:
+            try:
+                found = run_table.find_run(cursor, reference)
+            except LookupError as error:
+                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
+        if found is None:
+            raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
+        return found
+
+    def _detail(self, reference: str) -> dict[str, Any]:
+        found = self._find(reference)
+        run_dir = paths.run_dir(self._home, found.id)
+        with self._database.reading() as cursor:
+            metrics = latest_metrics(cursor, found.no)
+            skipped = cursor.execute(
+                "select skipped_lines, skipped_example from journal_cursor where run_id = ?", [found.id]
+            ).fetchone() or (0, "")
+        ended = found.state in protocol.ENDED_STATES
+        pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
+        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, *skipped, time.time())
+
+    def _log_path(self, found: RunEntry) -> str:
+        return derive.log_path(paths.run_dir(self._home, found.id))
+
+
+def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes) -> Starlette:
+    """The ASGI application."""
+    routes = Routes(home, opened, keeper, changes)
+    run = "/runs/{reference}"
+    return Starlette(
+        routes=[
+            Route("/ping", routes.ping),
+            Route("/status", routes.status),
+            Route("/changes", routes.changes),
+            Route("/runs", routes.runs, methods=["GET"]),
+            Route("/runs", routes.submit, methods=["POST"]),
+            Route(run, routes.run),
+            Route(f"{run}/stop", routes.stop, methods=["POST"]),
+            Route(f"{run}/series", routes.series),
+            Route(f"{run}/log", routes.log),
+            Route(f"{run}/log/raw", routes.raw_log),
+            Route(f"{run}/log/search", routes.search_log),
+            Route("/projects/{project}/runs", routes.remove_project, methods=["DELETE"]),
+        ]
+    )
+
+
+def integer(request: Request, name: str, default: int) -> int:
+    """A whole number, not negative, of the query string."""
+    value = optional_integer(request, name)
+    return default if value is None else value
+
+
+def optional_integer(request: Request, name: str) -> int | None:
+    """As `integer`, None when it is not given."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise RefusedError(400, f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def actor_of(data: Any) -> str:
+    """Who asks, as the client says; the socket lets only our own uid in."""
+    actor = data.get("actor") if isinstance(data, dict) else None
+    return actor[:100] if isinstance(actor, str) and actor else "unknown"
+
+
+def disk_used_percent(home: str) -> float | None:
+    """How full the file system of the state directory is."""
+    try:
+        usage = shutil.disk_usage(home)
+    except OSError:
+        return None
+    # As df counts: what is reserved for root is neither used nor free for us.
+    reachable = usage.used + usage.free
+    return 100.0 * usage.used / reachable if reachable else None

@@ -1,0 +1,140 @@
+"""The files and processes of one run, as the daemon meets them: starting supervisors, reading what they recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from console.jobs import exit_cause, reconcile, spec
+from store import derive, identity, paths
+from store.records import RunRecord
+
+if TYPE_CHECKING:
+    from console.jobs.reconcile import Facts, Judgement
+    from console.jobs.spec import Spec
+    from store.identity import ProcessIdentity
+
+SUPERVISOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "jobs", "supervisor.py")
+
+
+def start_supervisor(run_dir: str, attempt: int = 1) -> subprocess.Popen[bytes]:
+    """Start the process that accompanies one attempt; its errors go to a file of the run directory. Raises OSError."""
+    errors = os.open(f"{run_dir}/supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", SUPERVISOR, run_dir, str(attempt)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(errors)
+
+
+def reap_later(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a supervisor that has recorded the end of its run and is about to leave."""
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def readable(text: str) -> str:
+    """Text that JSON and UTF-8 can carry: bytes that are not UTF-8 shown as \\xNN."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def record_of(new: Spec) -> RunRecord:
+    """A run as the index first knows it."""
+    command = readable(spec.command_text(new.argv))
+    params = {readable(key): readable(value) for key, value in new.params.items()}
+    name, project = readable(new.name), readable(new.project)
+    return RunRecord(
+        id=new.id,
+        no=new.no,
+        name=name,
+        project=project,
+        state="queued",
+        command=command,
+        argv=[readable(word) for word in new.argv],
+        working_dir=readable(new.working_dir),
+        host=new.host,
+        params=params,
+        created_at_s=new.created_at_s,
+        search_text=" ".join([f"r{new.no}", name, project, command, *(f"{k}={v}" for k, v in params.items())]).lower(),
+    )
+
+
+def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[str, Any]:
+    """What the index should say of a run; without a state while there is nothing new to say."""
+    if judgement == "start" or draining:
+        return {}
+    end = facts.reconciled if facts.reconciled is not None else facts.status
+    if judgement in ("lost", "reboot") or end is None:
+        # The loss was just recorded: the next look finds it in reconciled.json.
+        return {"state": "starting", "started_at_s": None} if judgement == "adopt" else {}
+    started_at_s = (facts.status or {}).get("started_at_s")
+    if judgement != "ended":
+        return {"state": end["state"], "started_at_s": started_at_s}
+    return {
+        "state": end["state"],
+        "started_at_s": started_at_s,
+        "ended_at_s": end["ended_at_s"],
+        "exit_code": end.get("exit_code"),
+        "signal": end.get("signal", ""),
+        "cause": readable(end["cause"]),
+        "evidence": readable(end.get("evidence", "")),
+    }
+
+
+def record_loss(run_dir: str, state: str, cause: str) -> None:
+    """Write down an end that no supervisor can; the first verdict stays. Raises OSError."""
+    path = f"{run_dir}/reconciled.json"
+    if not os.path.exists(path):
+        verdict = {"format": spec.FORMAT, "state": state, "cause": cause, "ended_at_s": time.time()}
+        paths.write_atomically(path, json.dumps(verdict).encode())
+
+
+def stop_unattended(command: ProcessIdentity, stop: dict[str, Any], grace_s: float) -> None:
+    """End a command whose supervisor is dead: TERM, and KILL once the grace time is over."""
+    over = time.time() - float(stop.get("at_s", 0.0)) > grace_s
+    for pid in [*identity.descendants(command.pid), command.pid]:
+        found = identity.identify(pid)
+        if found is not None:
+            identity.send_signal(found, 9 if over else 15)
+
+
+def last_line(path: str) -> str:
+    """The last line of a small file that is not blank."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return exit_cause.last_line(file.read(65536)) or "it said nothing"
+    except OSError as error:
+        return str(error)
+
+
+def log_size(run_dir: str) -> int:
+    """Bytes of output so far."""
+    try:
+        return os.stat(derive.log_path(run_dir)).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def delete_environment(run_dir: str) -> None:
+    """No attempt is left: the user's environment, secrets and all, goes."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{run_dir}/environment.json")
+
+
+def live_pids(run_dir: str) -> tuple[int | None, int | None]:
+    """Pids of command and supervisor, each None unless alive now."""
+    facts = reconcile.gather(run_dir)
+    command = facts.command.pid if facts.command is not None and facts.command_alive else None
+    supervisor = facts.supervisor.pid if facts.supervisor is not None and facts.supervisor_alive else None
+    return command, supervisor

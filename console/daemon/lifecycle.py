@@ -1,0 +1,162 @@
+"""From the lock to the end of the daemon: open the index, bind the socket, keep it bound, leave when nobody needs us."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from typing import Final
+
+import uvicorn
+
+from console.daemon import app
+from console.daemon.changes import Changes
+from console.daemon.keeper import Keeper, report
+from console.daemon.peer import PeerCheckedProtocol
+from store import database, paths
+
+LOOK_INTERVAL_S: Final = 1.0
+"""Between looks at socket and lock."""
+IDLE_EXIT_S: Final = 600.0
+"""Without a live run and without a client for this long, the daemon ends; the next client starts one."""
+BACKLOG: Final = 128
+
+
+def serve(home: str, lock: int) -> int:
+    """Run the daemon that holds `lock` until it is told to end; returns the exit code."""
+    try:
+        opened = database.open_database(paths.database_path(home))
+    except (database.Error, database.SchemaTooNewError, OSError) as error:
+        report(f"cannot open the index {paths.database_path(home)}: {str(error).splitlines()[0]}")
+        return 1
+    try:
+        write_launch_note(home)
+        asyncio.run(Daemon(home, lock, opened).run())
+    except OSError as error:
+        report(f"cannot go on in {home}: {error}")
+        return 1
+    finally:
+        opened.close()
+    return 0
+
+
+def write_launch_note(home: str) -> None:
+    """Say in `daemon.json` how a daemon of this version is started."""
+    note = {"format": 1, "argv": [sys.executable, "-I", "-m", "console.daemon", home], "version": app.VERSION}
+    paths.write_atomically(os.path.join(home, "daemon.json"), json.dumps(note).encode())
+
+
+class Daemon:
+    """One life of the daemon on its event loop."""
+
+    def __init__(self, home: str, lock: int, opened: database.Database) -> None:
+        self.home = home
+        self._lock = lock
+        self._database = opened
+        self._socket_path = ""
+        self._socket_facts: os.stat_result | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, or until there is nothing to stay for."""
+        loop = asyncio.get_running_loop()
+        changes = Changes(loop)
+        keeper = Keeper(self.home, self._database, changes)
+        server = self._server(app.build(self.home, self._database, keeper, changes))
+        first = self._bind()
+        keeper.start()
+        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+        serving = asyncio.create_task(server.serve(sockets=[first]))
+        try:
+            await self._watch(server, keeper, serving)
+        finally:
+            changes.wake_all()
+            server.should_exit = True
+            await serving
+            await asyncio.to_thread(keeper.close)
+            self._unlink_socket()
+
+    def _server(self, application: app.Application) -> uvicorn.Server:
+        config = uvicorn.Config(
+            application,
+            http=PeerCheckedProtocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=3600,
+            timeout_graceful_shutdown=3,
+        )
+        return uvicorn.Server(config)
+
+    async def _watch(self, server: uvicorn.Server, keeper: Keeper, serving: asyncio.Task[None]) -> None:
+        """Every second: is the lock still ours, the socket still there, the keeper alive, anybody in need of us?"""
+        needed_at_s = time.monotonic()
+        while not serving.done():
+            await asyncio.wait([serving], timeout=LOOK_INTERVAL_S)
+            if not keeper.alive:
+                report("the thread that writes has died: leaving, the next client starts a new daemon")
+                return
+            if not self._lock_is_ours():
+                report(f"the state directory {self.home} was removed or replaced under us: leaving")
+                return
+            if not self._socket_is_there():
+                report("the socket vanished: binding it again")
+                await self._add_socket(server)
+            if keeper.live_count or PeerCheckedProtocol.connection_count:
+                needed_at_s = time.monotonic()
+            elif time.monotonic() - needed_at_s > IDLE_EXIT_S:
+                report("nothing runs and nobody is connected: leaving")
+                return
+
+    def _lock_is_ours(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(os.path.join(self.home, "daemon.lock")))
+        except FileNotFoundError:
+            return False
+
+    def _socket_is_there(self) -> bool:
+        try:
+            return self._socket_facts is not None and os.path.samestat(self._socket_facts, os.lstat(self._socket_path))
+        except FileNotFoundError:
+            return False
+
+    def _bind(self) -> socket.socket:
+        """Listen at our path, mode 0600 from the first moment; what lies there is a leftover, as we hold the lock."""
+        self._socket_path = paths.choose_socket_path(self.home)
+        if os.path.lexists(self._socket_path):
+            os.unlink(self._socket_path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old_mask = os.umask(0o177)
+        try:
+            listener.bind(self._socket_path)
+        finally:
+            os.umask(old_mask)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        self._socket_facts = os.lstat(self._socket_path)
+        return listener
+
+    async def _add_socket(self, server: uvicorn.Server) -> None:
+        """A second listener with the same protocol; connections over the old one stay."""
+        protocol = functools.partial(
+            PeerCheckedProtocol, config=server.config, server_state=server.server_state, app_state={}
+        )
+        listening = await asyncio.get_running_loop().create_server(protocol, sock=self._bind(), backlog=BACKLOG)
+        server.servers.append(listening)
+
+    def _unlink_socket(self) -> None:
+        if self._socket_is_there():
+            os.unlink(self._socket_path)
+
+
+def warm_up() -> None:
+    """Import what the first command will need, after the socket answers."""
+    import sqlmodel  # noqa: F401

@@ -1,0 +1,145 @@
+"""Reading a run's output by byte offsets: whole lines forward and backward, raw bytes, search. No state."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from console.protocol import Hit, LogLine, LogPage
+
+LINE_MAX_CHARACTERS: Final = 8192
+PAGE_MAX_BYTES: Final = 1 << 20
+SEARCH_MAX_BYTES: Final = 64 << 20
+"""How much one search call looks at; the client goes on from there."""
+BLOCK_BYTES: Final = 4 << 20
+
+
+def read_page(path: str, *, start: int | None, before: int | None, max_bytes: int, ended: bool) -> LogPage:
+    """Lines from `start`, or those that end at `before`, or with neither the last ones.
+
+    A line that is not ended yet counts as one. Offsets inside a line move to its start. A line longer than the page is
+    shown cut: pages always move on.
+    """
+    max_bytes = max(1, min(max_bytes, PAGE_MAX_BYTES))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return LogPage(0, 0, 0, ended, ())
+    try:
+        size = os.fstat(descriptor).st_size
+        if start is not None:
+            first = line_start(descriptor, min(start, size))
+            end = line_end(descriptor, min(first + max_bytes, size), size)
+        else:
+            end = size if before is None else line_start(descriptor, min(before, size))
+            first = line_start(descriptor, max(0, end - max_bytes))
+        return LogPage(first, end, size, ended, tuple(lines_between(descriptor, first, end)))
+    finally:
+        os.close(descriptor)
+
+
+def lines_between(descriptor: int, first: int, end: int) -> list[LogLine]:
+    """The lines of a stretch that starts at a line and ends after one; of a huge one only the head is read."""
+    lines: list[LogLine] = []
+    position = first
+    if end - first > 2 * PAGE_MAX_BYTES:
+        head = os.pread(descriptor, LINE_MAX_CHARACTERS, first)
+        return [LogLine(first, head.split(b"\n")[0].decode("utf-8", "replace"), end - first - len(head))]
+    for raw in os.pread(descriptor, end - first, first).split(b"\n"):
+        if position >= end:
+            break
+        text = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "replace")[:LINE_MAX_CHARACTERS]
+        cut = max(0, len(raw) - len(text.encode("utf-8", "replace"))) if len(raw) > LINE_MAX_CHARACTERS else 0
+        lines.append(LogLine(position, text, cut))
+        position += len(raw) + 1
+    return lines
+
+
+def line_start(descriptor: int, offset: int) -> int:
+    """The start of the line that holds `offset`; an offset right after a LF is a start."""
+    while offset > 0:
+        block_start = max(0, offset - 65536)
+        found = os.pread(descriptor, offset - block_start, block_start).rfind(b"\n")
+        if found >= 0:
+            return block_start + found + 1
+        offset = block_start
+    return 0
+
+
+def line_end(descriptor: int, offset: int, size: int) -> int:
+    """The offset after the line that holds the byte before `offset`, at most `size`."""
+    position = max(0, offset - 1)
+    while position < size:
+        found = (block := os.pread(descriptor, 65536, position)).find(b"\n")
+        if found >= 0:
+            return position + found + 1
+        if not block:
+            return position
+        position += len(block)
+    return size
+
+
+def read_raw(path: str, start: int, max_bytes: int) -> bytes:
+    """Bytes as the command wrote them; none where there is no log."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.pread(descriptor, max_bytes, start)
+    finally:
+        os.close(descriptor)
+
+
+def size_bytes(path: str) -> int:
+    """Length of the log; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def search(path: str, text: str, *, start: int, backward: bool) -> Hit:
+    """The first line at or after `start` (or the last one that begins before it) that holds `text`, ignoring case.
+
+    Case is ignored as ASCII does; other letters must match as they are.
+    """
+    needle = text.encode("utf-8", "surrogateescape").lower()
+    if not needle:
+        return Hit(None, start, exhausted=True)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Hit(None, 0, exhausted=True)
+    try:
+        size = os.fstat(descriptor).st_size
+        walk = search_backward if backward else search_forward
+        return walk(descriptor, needle, min(start, size), size)
+    finally:
+        os.close(descriptor)
+
+
+def search_forward(descriptor: int, needle: bytes, start: int, size: int) -> Hit:
+    """Blocks overlap by the needle, so that a match across a border is found."""
+    position = start
+    while position < size and position - start < SEARCH_MAX_BYTES:
+        block = os.pread(descriptor, BLOCK_BYTES + len(needle) - 1, position).lower()
+        found = block.find(needle)
+        if found >= 0:
+            return Hit(line_start(descriptor, position + found), position + found, exhausted=False)
+        position += BLOCK_BYTES
+    position = min(position, size)
+    return Hit(None, position, exhausted=position >= size)
+
+
+def search_backward(descriptor: int, needle: bytes, start: int, size: int) -> Hit:
+    """As forward, from the end; only matches that begin before `start` count."""
+    position = start
+    while position > 0 and start - position < SEARCH_MAX_BYTES:
+        block_start = max(0, position - BLOCK_BYTES)
+        length = min(position + len(needle) - 1, size) - block_start
+        found = os.pread(descriptor, length, block_start).lower().rfind(needle)
+        if found >= 0:
+            return Hit(line_start(descriptor, block_start + found), block_start + found, exhausted=False)
+        position = block_start
+    return Hit(None, position, exhausted=position == 0)

@@ -1,0 +1,78 @@
+"""From records of the store to the JSON of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from console.daemon import launch
+from console.protocol import encode_number
+from store.primary_metric import guess_goal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.queries.run_table import RunEntry
+    from store.series import LatestMetric
+
+
+def metric(latest: LatestMetric) -> dict[str, Any]:
+    """A metric summary."""
+    return {
+        "key": latest.key,
+        "goal": guess_goal(latest.key),
+        "last": encode_number(latest.last),
+        "last_step": latest.last_step,
+        "minimum": latest.minimum,
+        "maximum": latest.maximum,
+        "point_count": latest.point_count,
+    }
+
+
+def row(entry: RunEntry) -> dict[str, Any]:
+    """A line of the run table."""
+    return {
+        "id": entry.id,
+        "no": entry.no,
+        "name": entry.name,
+        "project": entry.project,
+        "state": entry.state,
+        "cause": entry.cause,
+        "command": entry.command,
+        "created_at_s": entry.created_at_s,
+        "started_at_s": entry.started_at_s,
+        "ended_at_s": entry.ended_at_s,
+        "exit_code": entry.exit_code,
+        "signal": entry.signal,
+        "params": entry.params,
+        "metric": metric(entry.metric) if entry.metric is not None else None,
+    }
+
+
+def detail(
+    entry: RunEntry,
+    metrics: Sequence[LatestMetric],
+    run_dir: str,
+    pid: int | None,
+    supervisor_pid: int | None,
+    skipped_lines: int,
+    skipped_example: str,
+    now_s: float,
+) -> dict[str, Any]:
+    """Everything about one run; the primary metric comes first."""
+    primary = entry.metric.key if entry.metric is not None else None
+    ordered = sorted(metrics, key=lambda latest: (latest.key != primary, latest.key))
+    return {
+        "row": row(entry),
+        "argv": list(entry.argv),
+        "working_dir": entry.working_dir,
+        "host": entry.host,
+        "run_dir": launch.readable(run_dir),
+        "pid": pid,
+        "supervisor_pid": supervisor_pid,
+        "metrics": [metric(latest) for latest in ordered],
+        "log_size_bytes": launch.log_size(run_dir),
+        "evidence": entry.evidence,
+        "skipped_line_count": skipped_lines,
+        "skipped_example": skipped_example,
+        "now_s": now_s,
+    }

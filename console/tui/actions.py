@@ -1,0 +1,122 @@
+"""Every key of the screens: bindings, footer, help and palette are all made from this one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from textual.binding import Binding, BindingType
+
+Scope: TypeAlias = Literal["app", "runs", "run", "table", "log", "input", "confirm", "help"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a key does; `name` is that of the method `action_<name>` of the app, screen or widget in `scope`."""
+
+    name: str
+    keys: tuple[str, ...]
+    description: str
+    scope: Scope
+    footer: str = ""
+    """The word in the footer; empty keeps the action out of it."""
+    confirm: bool = False
+    """Asks before it acts."""
+    palette: bool = True
+
+
+KEY_NAMES: Final = {
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "equals_sign": "=",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "f1": "F1",
+}
+"""How keys are written for people, where that differs from Textual's name."""
+
+SCOPE_TITLES: Final[dict[Scope, str]] = {
+    "runs": "Runs",
+    "run": "One run",
+    "table": "In a table",
+    "log": "In a log",
+    "input": "While typing",
+    "confirm": "In a question",
+    "help": "In this help",
+    "app": "Everywhere",
+}
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    Action("open", ("enter",), "open the run under the cursor", "runs", footer="open"),
+    Action("mark", ("space",), "mark the run: its curve joins the chart", "runs", footer="mark"),
+    Action("filter", ("slash",), "filter by name, command, project, parameter or rN", "runs", footer="filter"),
+    Action("sort", ("s",), "sort by the next column", "runs", footer="sort"),
+    Action("reverse", ("S",), "reverse the order", "runs"),
+    Action("stop", ("x",), "stop the run", "runs", footer="stop", confirm=True),
+    Action("copy_command", ("y",), "copy the command", "runs"),
+    Action("copy_id", ("Y",), "copy the run's id", "runs"),
+    Action("back", ("escape",), "clear the filter, then the marks", "runs", palette=False),
+    Action("back", ("escape",), "back to the runs", "run", footer="back"),
+    Action("next_metric", ("m", "right_square_bracket"), "chart the next metric", "run", footer="metric"),
+    Action("previous_metric", ("M", "left_square_bracket"), "chart the previous metric", "run"),
+    Action("follow", ("f",), "follow the end of the log", "run", footer="follow"),
+    Action("search", ("slash",), "search the log", "run", footer="search"),
+    Action("next_hit", ("n",), "next line that matches", "run"),
+    Action("previous_hit", ("N",), "previous line that matches", "run"),
+    Action("zoom", ("z",), "give the pane in focus the whole screen", "run", footer="zoom"),
+    Action("next_pane", ("tab",), "focus the next pane", "run"),
+    Action("previous_pane", ("shift+tab",), "focus the previous pane", "run"),
+    Action("stop", ("x",), "stop the run", "run", footer="stop", confirm=True),
+    Action("copy_command", ("y",), "copy the command", "run"),
+    Action("copy_id", ("Y",), "copy the run's id", "run"),
+    Action("keep_filter", ("enter", "down"), "keep what was typed and go on", "input", palette=False),
+    Action("drop_filter", ("escape",), "drop what was typed", "input", palette=False),
+    Action("accept", ("y",), "yes", "confirm", palette=False),
+    Action("decline", ("n", "escape", "q"), "no", "confirm", palette=False),
+    Action("close", ("escape", "f1"), "close the help", "help", palette=False),
+    Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
+    Action(
+        "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False
+    ),
+    Action("help", ("question_mark", "f1"), "what every key does", "app", footer="help"),
+    Action("show_runs", ("2",), "the table of runs", "app"),
+    Action("quit", ("q", "ctrl+c"), "quit the screens; runs go on", "app", footer="quit"),
+)
+
+
+def in_scope(scope: Scope) -> tuple[Action, ...]:
+    """The actions of a scope, in the order of the table."""
+    return tuple(action for action in ACTIONS if action.scope == scope)
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """What Textual binds in a scope; the footer is drawn by our own key bar."""
+    return [Binding(",".join(action.keys), action.name, action.description, show=False) for action in in_scope(scope)]
+
+
+def footer_actions(scope: Scope) -> tuple[Action, ...]:
+    """What the key bar of a screen offers, most used first."""
+    return tuple(action for action in (*in_scope(scope), *in_scope("app")) if action.footer)
+
+
+def palette_actions(scope: Scope) -> tuple[Action, ...]:
+    """What the palette of a screen offers."""
+    return tuple(action for action in (*in_scope(scope), *in_scope("app")) if action.palette)
+
+
+def key_name(key: str) -> str:
+    """A key as people write it."""
+    return KEY_NAMES.get(key, key)
+
+
+def key_names(action: Action) -> str:
+    """All keys of an action as people write them."""
+    return " ".join(map(key_name, action.keys))

@@ -1,0 +1,113 @@
+"""What the threads that speak to the daemon tell the screens; handlers on the event loop own all state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from console.protocol import Hit, LogPage, RunDetail, RunPage, Series, Status
+
+
+@dataclass
+class ChangeSeen(Message):
+    """A view shows something else than before."""
+
+    view: str
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ChangeSeen) and message.view == self.view
+
+
+class LinkQuiet(Message):
+    """The daemon answered that nothing changed, so what is shown is fresh."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, LinkQuiet)
+
+
+@dataclass
+class LinkLost(Message):
+    """The daemon does not answer; the feed tries again by itself."""
+
+    reason: str
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, LinkLost)
+
+
+@dataclass
+class RequestFailed(Message):
+    """A request was refused, or its answer could not be read."""
+
+    kind: str
+    reason: str
+    hint: str
+    unavailable: bool
+    """There is no daemon to refuse anything."""
+
+
+@dataclass
+class StatusArrived(Message):
+    """The counts of the header."""
+
+    status: Status
+
+
+@dataclass
+class PageArrived(Message):
+    """A window of the run table."""
+
+    query_no: int
+    """Of the filter and order that were asked for; answers to older ones are dropped."""
+    page: RunPage
+
+
+@dataclass
+class ChartArrived(Message):
+    """Curves, in the order asked for; None where a run has no such metric."""
+
+    request_no: int
+    curves: tuple[tuple[str, Series | None], ...]
+
+
+@dataclass
+class DetailArrived(Message):
+    """Everything about one run."""
+
+    detail: RunDetail
+
+
+@dataclass
+class StopTargetArrived(Message):
+    """The run that a person wants to stop, as it is now."""
+
+    detail: RunDetail
+
+
+@dataclass
+class StopAccepted(Message):
+    """The daemon passes the wish to stop on to the supervisor."""
+
+    detail: RunDetail
+
+
+@dataclass
+class LogArrived(Message):
+    """A stretch of the log."""
+
+    page: LogPage
+    tail: bool
+    """It was asked for as the end of the log."""
+
+
+@dataclass
+class HitArrived(Message):
+    """Where a search in the log ended."""
+
+    text: str
+    backward: bool
+    wrapped: bool
+    hit: Hit

@@ -1,0 +1,229 @@
+"""Runs as cells, lines and facts: pure functions from snapshots to what the screens show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from textual.content import Content
+
+from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
+from console.tui.text_format import clock, duration, fit, number, outcome, state_glyph, visible
+from console.tui.widgets.facts import Fact
+from console.tui.table_layout import Cell, TableColumn, TableRow
+
+if TYPE_CHECKING:
+    from console.protocol import MetricSummary, RunDetail, RunRow, SortKey
+
+ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
+COMPACT_KEYS: Final = ("state", "no", "name", "key", "metric", "step", "duration", "outcome")
+NORMAL_KEYS: Final = ("state", "no", "name", "key", "metric", "best", "step", "duration", "outcome")
+WIDE_KEYS: Final = (
+    "state",
+    "no",
+    "name",
+    "project",
+    "key",
+    "metric",
+    "best",
+    "step",
+    "duration",
+    "started",
+    "outcome",
+)
+COLUMNS: Final = {
+    "state": TableColumn("state", "", 1, sortable=True, pinned=True),
+    "no": TableColumn("no", "run", 5, sortable=True, pinned=True),
+    "name": TableColumn("name", "name", 14, flexible=True, sortable=True),
+    "project": TableColumn("project", "project", 10, sortable=True),
+    "key": TableColumn("key", "metric", 11),
+    "metric": TableColumn("metric", "last", 8, align="right", sortable=True),
+    "best": TableColumn("best", "best", 8, align="right"),
+    "step": TableColumn("step", "step", 7, align="right", sortable=True),
+    "duration": TableColumn("duration", "time", 6, align="right", sortable=True),
+    "started": TableColumn("started", "started", 12, align="right", sortable=True),
+    "outcome": TableColumn("outcome", "outcome", 14),
+}
+"""Every column there is; the width of the table decides which are shown."""
+SORT_CYCLE: Final[tuple[SortKey, ...]] = (
+    "started",
+    "metric",
+    "duration",
+    "step",
+    "name",
+    "project",
+    "state",
+    "no",
+)
+"""The order in which `s` goes through the columns, most wanted first."""
+ASCENDING_FIRST: Final[frozenset[SortKey]] = frozenset({"name", "project"})
+
+
+def columns_for(width_cells: int) -> tuple[TableColumn, ...]:
+    """The columns that a table of this width has room for."""
+    keys = WIDE_KEYS if width_cells >= 108 else NORMAL_KEYS if width_cells >= 86 else COMPACT_KEYS
+    return tuple(COLUMNS[key] for key in keys)
+
+
+def arrowed(metric: MetricSummary) -> str:
+    """A metric's key with the direction that is better."""
+    return f"{metric.key} {ARROWS.get(metric.goal, '')}"
+
+
+def elapsed_s(row: RunRow, now_s: float) -> float | None:
+    """How long the run has taken, or took."""
+    if row.started_at_s is None:
+        return None
+    if row.ended_at_s is not None:
+        return row.ended_at_s - row.started_at_s
+    return now_s - row.started_at_s if row.state in LIVE_STATES else None
+
+
+def ticks(row: RunRow) -> bool:
+    """Whether the duration of the run grows by itself."""
+    return row.state in LIVE_STATES and row.started_at_s is not None and row.ended_at_s is None
+
+
+def outcome_text(row: RunRow) -> str:
+    """How the run ended, or why it has not begun."""
+    if row.state in WAITING_STATES:
+        return visible(row.cause) if row.cause else row.state
+    text = outcome(row.state, row.cause, row.exit_code, row.signal)
+    if not text and row.state in ENDED_STATES:
+        return "ok" if row.state == "finished" else row.state
+    return text or row.state
+
+
+def outcome_style(row: RunRow) -> str:
+    """A theme colour for the outcome, quiet when all went well."""
+    if row.state in ("failed", "stopped", "interrupted", "stale", "held"):
+        return f"${state_glyph(row.state)[1]}"
+    return "$text-muted"
+
+
+def table_row(row: RunRow, columns: tuple[TableColumn, ...], now_s: float, *, ascii_only: bool = False) -> TableRow:
+    """The run as a line of the table."""
+    return TableRow(row.id, tuple(cell(row, column.key, now_s, ascii_only=ascii_only) for column in columns))
+
+
+def cell(row: RunRow, key: str, now_s: float, *, ascii_only: bool = False) -> Cell:
+    """One cell of the table."""
+    metric = row.metric
+    glyph, colour = state_glyph(row.state, ascii_only=ascii_only)
+    match key:
+        case "state":
+            return Cell(glyph, f"bold ${colour}")
+        case "no":
+            return Cell(row.label, "$foreground" if row.state in LIVE_STATES else "$text-muted")
+        case "name":
+            return Cell(row.name, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
+        case "project":
+            return Cell(row.project, "$text-muted")
+        case "key":
+            return Cell(arrowed(metric) if metric else "", "$text-muted")
+        case "metric":
+            return Cell(number(metric.last, 8), "bold $foreground") if metric else Cell("-", "$text-muted")
+        case "best":
+            return Cell(number(metric.best, 8) if metric and metric.best is not None else "-", "$foreground")
+        case "step":
+            return Cell(str(metric.last_step) if metric else "-", "$text-muted")
+        case "duration":
+            return Cell(duration(elapsed_s(row, now_s)) or "-", "$foreground" if ticks(row) else "$text-muted")
+        case "started":
+            return Cell(clock(row.started_at_s or row.created_at_s, now_s), "$text-muted")
+        case _:
+            return Cell(outcome_text(row), outcome_style(row))
+
+
+def params_text(params: dict[str, str]) -> str:
+    """Parameters on one line."""
+    return "  ".join(f"{key}={value}" for key, value in params.items())
+
+
+def card_lines(row: RunRow | None, now_s: float, width_cells: int) -> Content:
+    """Two lines about the run under the cursor, for terminals without room for a panel."""
+    if row is None:
+        return Content("\n")
+    head = f" {row.label} {visible(row.name)}  {visible(row.project)}  started {clock(row.started_at_s, now_s) or '-'}"
+    tail = params_text(row.params) or row.command
+    ending = f"  {outcome_text(row)}" if row.state in ENDED_STATES else f"  {row.state}"
+    first = Content.assemble((fit(head + ending, width_cells), "$foreground"))
+    return Content.assemble(first, "\n", (fit(f" {tail}", width_cells), "$text-muted"))
+
+
+def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
+    """What the panel beside the table says about the run under the cursor."""
+    if row is None:
+        return ()
+    facts = [
+        Fact("state", state_sentence(row), outcome_style(row) if row.state in ENDED_STATES else "$primary"),
+        Fact("started", started_sentence(row, now_s)),
+        Fact("project", row.project),
+        Fact("command", row.command, wraps=True),
+    ]
+    facts += [Fact(key, value) for key, value in row.params.items()]
+    return tuple(facts)
+
+
+def state_sentence(row: RunRow) -> str:
+    """The state with its glyph and how the run ended."""
+    text = f"{state_glyph(row.state)[0]} {row.state}"
+    how = outcome(row.state, row.cause, None, "")
+    if how:
+        text += f": {how}"
+    if row.exit_code is not None:
+        text += f", exit {row.exit_code}"
+    elif row.signal:
+        text += f", {row.signal}"
+    return text
+
+
+def started_sentence(row: RunRow, now_s: float) -> str:
+    """When the run started and how long it took, or since when it waits."""
+    if row.started_at_s is None:
+        return f"not yet, waits since {clock(row.created_at_s, now_s)}"
+    took = duration(elapsed_s(row, now_s))
+    if row.ended_at_s is None:
+        return clock(row.started_at_s, now_s)
+    return f"{clock(row.started_at_s, now_s)}, took {took}"
+
+
+def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
+    """The head of the run screen; nothing in it ticks."""
+    row = detail.row
+    where = f"{detail.host}" + (f"  pid {detail.pid}" if detail.pid is not None else "")
+    facts = [
+        Fact("state", state_sentence(row), f"bold ${state_glyph(row.state)[1]}"),
+        Fact("started", started_sentence(row, detail.now_s) + f"  on {where}  project {row.project}"),
+        Fact("command", row.command),
+        Fact("folder", detail.working_dir),
+    ]
+    if detail.evidence:
+        facts.insert(1, Fact("evidence", detail.evidence.strip().splitlines()[-1] if detail.evidence.strip() else ""))
+    if detail.skipped_line_count:
+        lines = "line" if detail.skipped_line_count == 1 else "lines"
+        said = f"{detail.skipped_line_count} {lines} could not be read as metrics: {detail.skipped_example}"
+        facts.append(Fact("skipped", said, "$warning"))
+    return tuple(facts)
+
+
+METRIC_COLUMNS: Final = (
+    TableColumn("key", "metric", 8, flexible=True, pinned=True),
+    TableColumn("last", "last", 8, align="right"),
+    TableColumn("best", "best", 8, align="right"),
+    TableColumn("step", "step", 6, align="right"),
+    TableColumn("n", "n", 6, align="right"),
+)
+
+
+def metric_row(metric: MetricSummary, *, shown: bool) -> TableRow:
+    """A metric as a line of the run screen's table; `shown` marks the one in the chart."""
+    return TableRow(
+        metric.key,
+        (
+            Cell(arrowed(metric), "bold $primary" if shown else "$foreground"),
+            Cell(number(metric.last, 8), "bold $foreground"),
+            Cell(number(metric.best, 8) if metric.best is not None else "-", "$foreground"),
+            Cell(str(metric.last_step), "$text-muted"),
+            Cell(str(metric.point_count), "$text-muted"),
+        ),
+    )

@@ -1,0 +1,107 @@
+"""The question before something that cannot be undone; it names what it is about."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from console.tui.actions import bindings
+from console.tui.text_format import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+    from console.protocol import RunDetail
+
+DEBOUNCE_S: Final = 0.3
+"""A yes within this time was typed for something else."""
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks; the answer is True only for `y`, and only once the question could be read."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("confirm")
+    DEFAULT_CSS = """
+    ConfirmScreen {
+        align: center middle;
+        background: $background 60%;
+    }
+    ConfirmScreen > Vertical {
+        width: 64;
+        max-width: 92%;
+        height: auto;
+        border: round $warning;
+        border-title-color: $warning;
+        border-title-style: bold;
+        background: $surface;
+        padding: 1 2;
+    }
+    ConfirmScreen Static {
+        height: auto;
+        margin-bottom: 1;
+    }
+    ConfirmScreen #answers {
+        margin-bottom: 0;
+    }
+    """
+
+    def __init__(
+        self, title: str, question: Content, verb: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`title` is read as markup, so it is ours; `question` may hold text from outside."""
+        super().__init__()
+        self._title = title
+        self._question = question
+        self._verb = verb
+        self._monotonic = monotonic
+        self._opened_at_s = monotonic()
+
+    def compose(self) -> ComposeResult:
+        """Question and answers."""
+        with Vertical() as box:
+            box.border_title = self._title
+            yield Static(self._question)
+            yield Static(
+                Content.assemble(
+                    ("y", "bold $accent"), f" {self._verb}     ", ("n", "bold $accent"), " leave it as it is"
+                ),
+                id="answers",
+            )
+
+    def on_mount(self) -> None:
+        """The time to read begins when the question is there."""
+        self._opened_at_s = self._monotonic()
+
+    def action_accept(self) -> None:
+        """Yes."""
+        if self._monotonic() - self._opened_at_s >= DEBOUNCE_S:
+            self.dismiss(True)
+
+    def action_decline(self) -> None:
+        """No."""
+        self.dismiss(False)
+
+
+def stop_question(detail: RunDetail) -> Content:
+    """What stopping this run means."""
+    row = detail.row
+    pid = f"pid {detail.pid}" if detail.pid is not None else "no pid known"
+    return Content.assemble(
+        (f"{row.label} ", "bold $accent"),
+        (visible(row.name), "bold $foreground"),
+        (f"  {pid} on {visible(detail.host)}\n", "$text-muted"),
+        (visible(row.command)[:400], "$foreground"),
+        "\n\n",
+        ("SIGTERM", "bold $warning"),
+        " now to every process of the run, ",
+        ("SIGKILL", "bold $error"),
+        " to what is left after the grace time.",
+    )

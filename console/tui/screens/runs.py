@@ -1,0 +1,258 @@
+"""The table of runs, the curve of the one under the cursor with those that are marked, and its facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from console.tui.actions import bindings
+from console.tui.messages import PageArrived
+from console.tui.pace import Pause
+from console.tui.run_book import RunBook
+from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines, columns_for
+from console.tui.screens.base import FootplateScreen
+from console.tui.screens.run import RunScreen
+from console.tui.text_format import visible
+from console.tui.widgets.header_line import HeaderLine
+from console.tui.widgets.key_bar import KeyBar
+from console.tui.widgets.prompt import Prompt
+from console.tui.widgets.rule import Rule
+from console.tui.widgets.side_panel import SidePanel
+from console.tui.widgets.tab_bar import TabBar
+from console.tui.widgets.virtual_table import VirtualTable
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from console.client import Client
+    from console.protocol import RunRow, SortKey
+    from console.tui.actions import Scope
+    from console.tui.session import Session
+
+CURSOR_REST_S: Final = 0.12
+"""A curve is asked for once the cursor rests, not for every row it passes."""
+PAGE_ROWS: Final = 256
+
+FIRST_STEPS: Final = Content.assemble(
+    ("No runs yet\n\n", "bold $foreground"),
+    ("footplate run -- python train.py", "bold $accent"),
+    ("   runs your script and follows it\n", "$text-muted"),
+    ("footplate demo                  ", "bold $accent"),
+    ("   three small runs to look at   \n\n", "$text-muted"),
+    ("This screen fills by itself.", "$text-muted"),
+)
+
+
+class RunsScreen(FootplateScreen):
+    """Filter, order, marks and cursor live here and outlast every other screen."""
+
+    scope: ClassVar[Scope] = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+
+    def __init__(self, session: Session, filter_text: str = "") -> None:
+        super().__init__(session)
+        self.filter_text = filter_text
+        self.sort: SortKey = "started"
+        self.descending = True
+        self._query_no = 0
+        self._book = RunBook(session.monotonic, ascii_only=session.ascii_only)
+
+    def compose(self) -> ComposeResult:
+        """One tree for every size; the style sheet hides what has no room."""
+        yield HeaderLine()
+        yield TabBar()
+        with Horizontal(id="runs-body"):
+            with Vertical(id="runs-left"):
+                yield Rule("Runs", id="runs-rule")
+                yield Prompt("/", "name, command, project, key=value or rN", id="runs-filter")
+                yield Static(FIRST_STEPS, id="runs-empty")
+                yield VirtualTable(id="runs-table")
+            yield SidePanel(self.session, id="runs-side")
+        yield Static(id="runs-card", markup=False)
+        yield KeyBar("runs")
+
+    def on_mount(self) -> None:
+        """Prepare the pieces; the first data are asked for when the screen is shown."""
+        self._rest = Pause(self, CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
+        table = self._table
+        table.ascii = self.session.ascii_only
+        table.set_sort(self.sort, self.descending)
+        table.focus()
+        self._show_title()
+
+    @property
+    def _table(self) -> VirtualTable:
+        return self.query_one(VirtualTable)
+
+    @property
+    def run_under_cursor(self) -> RunRow | None:
+        """The run the table's cursor is on."""
+        return self._book.row(self._table.cursor_key)
+
+    def refresh_data(self) -> None:
+        """Ask again for the pages in view and for curves that still grow."""
+        if self._table.row_count:
+            self._table.invalidate()
+        else:
+            self._ask_page(0, PAGE_ROWS)
+        self.query_one(SidePanel).grow_chart()
+
+    def refresh_live_cells(self) -> None:
+        """Count the seconds of runs in view; the table sends again only the lines that differ."""
+        first = self._table.scroll_offset.y
+        for offset in {row - row % PAGE_ROWS for row in (first, first + self._table.size.height)}:
+            if self._book.counts_seconds(offset):
+                self._put_rows(offset)
+
+    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
+        """The table looks at rows that it does not have, or that are old."""
+        message.stop()
+        self._ask_page(message.offset, message.limit)
+
+    def _ask_page(self, offset: int, limit: int) -> None:
+        query_no, text, sort, descending = self._query_no, self.filter_text, self.sort, self.descending
+
+        def fetch(client: Client) -> PageArrived:
+            page = client.runs(text=text, sort=sort, descending=descending, offset=offset, limit=limit)
+            return PageArrived(query_no, page)
+
+        self.session.courier.ask(f"page:{offset}", self, fetch)
+
+    def on_page_arrived(self, message: PageArrived) -> None:
+        """Show a page unless it answers a question that is no longer asked."""
+        if message.query_no != self._query_no or not self.is_mounted:
+            return
+        first_one = not self._book.loaded
+        page = message.page
+        self._book.put(page)
+        self.session.link.touch()
+        table = self._table
+        table.empty = f"no run matches {visible(self.filter_text)}\nesc clears" if self.filter_text else ""
+        table.set_row_count(page.matched_count)
+        self._put_rows(page.offset)
+        self.set_class(page.total_count == 0, "-no-runs")
+        self._show_title()
+        self._show_run()
+        self.show_header()
+        if first_one:
+            self.query_one(SidePanel).ask_chart()
+
+    def _put_rows(self, offset: int) -> None:
+        self._table.put_page(offset, self._book.table_rows(offset, columns_for(self._table.size.width)))
+
+    def _show_title(self) -> None:
+        book, marked_count = self._book, len(self._table.marked)
+        parts: list[tuple[str, str]] = [("Runs", "")]
+        if book.loaded:
+            matched = f" {book.matched_count}"
+            parts.append((f"{matched} of {book.total_count}" if self.filter_text else matched, "$text-muted"))
+        if self.filter_text:
+            parts.append((f"  /{visible(self.filter_text)[:40]}", "bold $accent"))
+        if marked_count:
+            parts.append((f"  ● {marked_count} marked", "$accent"))
+        order = f"by {self.sort} {'▼' if self.descending else '▲'}"
+        rule = self.query_one("#runs-rule", Rule)
+        rule.set_title(Content.assemble(*parts), f"{order} · esc clears the filter" if self.filter_text else order)
+
+    def _show_run(self) -> None:
+        row, now_s = self.run_under_cursor, self._book.now_s
+        self.query_one(SidePanel).show_run(row, now_s)
+        card = self.query_one("#runs-card", Static)
+        text = card_lines(row, now_s, max(1, card.size.width))
+        if not isinstance(card.content, Content) or not card.content.is_same(text):
+            card.update(text)
+
+    def on_resize(self) -> None:
+        """Other columns may fit, once the new sizes are known."""
+        self.call_after_refresh(self._fit_columns)
+
+    def _fit_columns(self) -> None:
+        self._table.set_columns(columns_for(self._table.size.width))
+        for offset in self._book.offsets():
+            self._put_rows(offset)
+        self._show_run()
+        self._rest.soon()
+
+    def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
+        """Show the facts at once, the curve when the cursor rests."""
+        message.stop()
+        self._show_run()
+        self._rest.soon()
+
+    def on_virtual_table_marks_changed(self, message: VirtualTable.MarksChanged) -> None:
+        """Draw the curves of the marked runs."""
+        message.stop()
+        self._book.mark(message.marked)
+        self.query_one(SidePanel).mark(self._book.marked)
+        self._show_title()
+        self._rest.soon()
+
+    def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
+        """Open the run."""
+        message.stop()
+        self.action_open()
+
+    def on_virtual_table_sort_wanted(self, message: VirtualTable.SortWanted) -> None:
+        """A click on a column's title."""
+        message.stop()
+        for key in SORT_CYCLE:
+            if key == message.column_key:
+                self._set_sort(key, not self.descending if key == self.sort else key not in ASCENDING_FIRST)
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        if row := self.run_under_cursor:
+            self.app.push_screen(RunScreen(self.session, row))
+
+    def action_mark(self) -> None:
+        """Mark the run or take the mark away."""
+        self._table.toggle_mark()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(Prompt).open(self.filter_text)
+
+    def on_prompt_typed(self, message: Prompt.Typed) -> None:
+        """Filter while typing."""
+        self._set_filter(message.text)
+
+    def on_prompt_left(self, message: Prompt.Left) -> None:
+        """Typing is over."""
+        self._set_filter(message.text if message.kept else "")
+        self._table.focus()
+
+    def _set_filter(self, text: str) -> None:
+        if text.strip() != self.filter_text:
+            self.filter_text = text.strip()
+            self._start_query()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        key = SORT_CYCLE[(SORT_CYCLE.index(self.sort) + 1) % len(SORT_CYCLE)]
+        self._set_sort(key, key not in ASCENDING_FIRST)
+
+    def action_reverse(self) -> None:
+        """Turn the order around."""
+        self._set_sort(self.sort, not self.descending)
+
+    def _set_sort(self, key: SortKey, descending: bool) -> None:
+        self.sort, self.descending = key, descending
+        self._table.set_sort(key, descending)
+        self._start_query()
+
+    def _start_query(self) -> None:
+        self._query_no += 1
+        self._book.forget()
+        self._show_title()
+        self.refresh_data()
+
+    def action_back(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.filter_text:
+            self._set_filter("")
+        else:
+            self._table.clear_marks()

@@ -1,0 +1,51 @@
+"""What a terminal below the smallest size shows: the app lives on and comes back when there is room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+NEEDED_COLUMNS: Final = 60
+NEEDED_LINES: Final = 15
+
+
+def fits(columns: int, lines: int) -> bool:
+    """Whether the screens can be drawn."""
+    return columns >= NEEDED_COLUMNS and lines >= NEEDED_LINES
+
+
+class TooSmallScreen(ModalScreen[None]):
+    """One line with the needed and the present size."""
+
+    DEFAULT_CSS = """
+    TooSmallScreen {
+        align: center middle;
+        background: $background;
+    }
+    TooSmallScreen Static {
+        width: 100%;
+        height: auto;
+        text-align: center;
+        color: $warning;
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The line."""
+        yield Static(self._sentence())
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the new size."""
+        self.query_one(Static).update(self._sentence(event.size.width, event.size.height))
+
+    def _sentence(self, columns: int = 0, lines: int = 0) -> Content:
+        size = self.app.size
+        present = f"{columns or size.width}x{lines or size.height}"
+        return Content(f"footplate needs {NEEDED_COLUMNS}x{NEEDED_LINES}, this is {present}")

@@ -1,0 +1,86 @@
+"""The rows of a table that are in memory: a few pages, each fresh or waiting to be replaced."""
+
+from collections.abc import Iterable, Sequence
+
+from console.tui.table_layout import TableRow
+
+PAGE_ROWS = 256
+CACHED_PAGES = 16
+
+
+class TablePages:
+    """Pages of rows by their number, the least recently used ones dropped."""
+
+    def __init__(self) -> None:
+        self.row_count = 0
+        self._rows: dict[int, list[TableRow | None]] = {}
+        self._fresh: set[int] = set()
+        self._asked: set[int] = set()
+
+    def row(self, index: int) -> TableRow | None:
+        """The row at `index`, old or fresh; None when it is not in memory."""
+        rows = self._rows.get(index // PAGE_ROWS, ())
+        place = index % PAGE_ROWS
+        return rows[place] if place < len(rows) else None
+
+    def put(self, offset: int, rows: Sequence[TableRow]) -> None:
+        """Keep the rows from `offset` on; a page is fresh when all its rows came at once, else it is just amended."""
+        end = min(offset + len(rows), self.row_count)
+        start = offset
+        while start < end:
+            page, place = divmod(start, PAGE_ROWS)
+            stop = min(end, (page + 1) * PAGE_ROWS)
+            kept = self._rows.pop(page, [])
+            kept += [None] * (place - len(kept))
+            kept[place : place + stop - start] = rows[start - offset : stop - offset]
+            self._rows[page] = kept
+            if place == 0 and stop == min((page + 1) * PAGE_ROWS, self.row_count):
+                self._fresh.add(page)
+                self._asked.discard(page)
+            start = stop
+        while len(self._rows) > CACHED_PAGES:
+            oldest = next(iter(self._rows))
+            del self._rows[oldest]
+            self._fresh.discard(oldest)
+
+    def ask(self, pages: Iterable[int]) -> list[int]:
+        """Those of `pages` to be read now: neither fresh nor asked for already."""
+        wanted = []
+        for page in pages:
+            if page in self._rows:
+                self._rows[page] = self._rows.pop(page)
+            if page not in self._fresh and page not in self._asked:
+                self._asked.add(page)
+                wanted.append(page)
+        return wanted
+
+    def expire(self) -> None:
+        """The data changed: every page is to be read again, and answers under way do not count."""
+        self._fresh.clear()
+        self._asked.clear()
+
+    def resize(self, row_count: int) -> None:
+        """There are `row_count` rows now: forget those behind, and ask again for pages that lack some of theirs."""
+        self.row_count = row_count
+        for page, rows in list(self._rows.items()):
+            share = min(PAGE_ROWS, row_count - page * PAGE_ROWS)
+            if share <= 0:
+                del self._rows[page]
+                self._fresh.discard(page)
+                continue
+            del rows[share:]
+            if len(rows) < share:
+                self._fresh.discard(page)
+
+    def find(self, key: str) -> int | None:
+        """The index of the row with `key` in a fresh page."""
+        for page in self._fresh:
+            for place, row in enumerate(self._rows.get(page, ())):
+                if row is not None and row.key == key:
+                    return page * PAGE_ROWS + place
+        return None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is under way."""
+        return bool(self._asked)

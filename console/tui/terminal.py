@@ -1,0 +1,85 @@
+"""What the terminal at hand can do, read from the environment once, before Textual is imported.
+
+Textual reads its TEXTUAL_* settings when it is first imported, so this module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+Glyphs: TypeAlias = Literal["braille", "ascii"]
+
+LOCAL_FRAMES_PER_SECOND: Final = 60
+REMOTE_FRAMES_PER_SECOND: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalProfile:
+    """The terminal in the words the screens need."""
+
+    term: str = "xterm-256color"
+    has_terminal: bool = True
+    """Both ends, input and output, are terminals."""
+    over_ssh: bool = False
+    in_tmux: bool = False
+    no_color: bool = False
+    """Remembered here because Textual keeps NO_COLOR to itself."""
+    glyphs: Glyphs = "braille"
+    frames_per_second: int = LOCAL_FRAMES_PER_SECOND
+    change_interval_s: float = 0.25
+    """The shortest time between two looks at a live view."""
+    chart_interval_s: float = 1.0
+    log_interval_s: float = 0.25
+
+
+def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile:
+    """The profile for an environment; FOOTPLATE_GLYPHS=ascii or braille overrides the guess about the font."""
+    over_ssh = bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
+    return TerminalProfile(
+        term=environ.get("TERM", ""),
+        has_terminal=has_terminal,
+        over_ssh=over_ssh,
+        in_tmux="TMUX" in environ,
+        no_color=bool(environ.get("NO_COLOR")),
+        glyphs=guess_glyphs(environ),
+        frames_per_second=REMOTE_FRAMES_PER_SECOND if over_ssh else LOCAL_FRAMES_PER_SECOND,
+        change_interval_s=1.0 if over_ssh else 0.25,
+        chart_interval_s=2.0 if over_ssh else 1.0,
+        log_interval_s=1.0 if over_ssh else 0.25,
+    )
+
+
+def guess_glyphs(environ: Mapping[str, str]) -> Glyphs:
+    """Braille unless the locale says that the terminal does not speak UTF-8, or it is the kernel's own console."""
+    wish = environ.get("FOOTPLATE_GLYPHS", "").lower()
+    if wish in ("braille", "ascii"):
+        return "ascii" if wish == "ascii" else "braille"
+    if environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb"):
+        return "ascii"
+    locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    speaks_utf8 = "utf8" in locale.lower().replace("-", "")
+    # Containers often have no locale at all while the terminal around them speaks UTF-8.
+    return "braille" if speaks_utf8 or not locale else "ascii"
+
+
+def apply_environment(profile: TerminalProfile, environ: MutableMapping[str, str]) -> None:
+    """Set what Textual reads at import; what the person has set stays."""
+    environ.setdefault("TEXTUAL_FPS", str(profile.frames_per_second))
+    environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    if profile.over_ssh:
+        environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+
+def refuse(profile: TerminalProfile) -> str | None:
+    """Why the screens cannot be shown here, and what to use instead; None when they can."""
+    instead = "use `footplate runs` for the table and `footplate logs -f RUN` for a log"
+    if not profile.has_terminal:
+        return f"the screens need a terminal, and this is none: {instead}"
+    if profile.term in ("", "dumb", "unknown"):
+        named = f"TERM={profile.term}" if profile.term else "TERM is not set"
+        return f"this terminal cannot move its cursor ({named}): {instead}"
+    return None

@@ -1,0 +1,113 @@
+"""The one-line input under a rule: filters and searches, live while typing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.binding import BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from console.tui.actions import bindings
+from console.tui.pace import Pause
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+TYPING_PAUSE_S: Final = 0.15
+
+
+class PromptInput(Input):
+    """An input that hands its end to the prompt around it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("input")
+
+    def action_keep_filter(self) -> None:
+        """Keep the text and leave."""
+        self.post_message(Prompt.Left(kept=True, text=self.value))
+
+    def action_drop_filter(self) -> None:
+        """Drop the text and leave."""
+        self.post_message(Prompt.Left(kept=False, text=self.value))
+
+
+class Prompt(Horizontal):
+    """Hidden until opened; says what is typed after a short pause, and when typing is over."""
+
+    DEFAULT_CSS = """
+    Prompt {
+        height: 1;
+        display: none;
+        background: $panel;
+    }
+    Prompt.-open {
+        display: block;
+    }
+    Prompt > Static {
+        width: auto;
+        color: $accent;
+        text-style: bold;
+    }
+    Prompt > PromptInput {
+        width: 1fr;
+        background: $panel;
+    }
+    """
+
+    @dataclass
+    class Typed(Message):
+        """The text after a pause in typing."""
+
+        text: str
+
+    @dataclass
+    class Left(Message):
+        """Typing is over; the text counts only when it is kept."""
+
+        kept: bool
+        text: str
+
+    def __init__(self, label: str, placeholder: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._label = label
+        self._placeholder = placeholder
+
+    def compose(self) -> ComposeResult:
+        """A label and the input."""
+        yield Static(Content(f" {self._label} "))
+        # A blinking cursor would write to the terminal twice a second while nothing happens.
+        yield PromptInput(placeholder=self._placeholder, compact=True, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        """No blinking, no debounce before there is something to debounce."""
+        self.text_input.cursor_blink = False
+        self._pause = Pause(self, TYPING_PAUSE_S, self._say)
+
+    @property
+    def text_input(self) -> PromptInput:
+        """The input itself."""
+        return self.query_one(PromptInput)
+
+    def open(self, text: str = "") -> None:
+        """Show the prompt with a text and take the focus."""
+        self.add_class("-open")
+        with self.prevent(Input.Changed):
+            self.text_input.value = text
+        self.text_input.cursor_position = len(text)
+        self.text_input.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Wait for a pause."""
+        event.stop()
+        self._pause.soon()
+
+    def on_prompt_left(self) -> None:
+        """Say what was typed last, then hide; the message goes on to the screen."""
+        self._pause.cancel()
+        self.remove_class("-open")
+
+    def _say(self) -> None:
+        self.post_message(self.Typed(self.text_input.value))

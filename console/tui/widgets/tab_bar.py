@@ -1,0 +1,33 @@
+"""The second line: the screens that exist, where we are, and what the daemon has to say."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.content import Content
+
+from console.tui.text_format import visible
+from console.tui.widgets.line import EMPTY, Line
+
+TABS: Final = (("2", "Runs"),)
+"""Key and name of every screen that is built."""
+
+
+class TabBar(Line):
+    """One entry per built screen; below an open run its name."""
+
+    DEFAULT_CSS = """
+    TabBar {
+        background: $surface;
+    }
+    """
+
+    def show(self, trail: str = "", notice: str = "") -> None:
+        """`trail` is the way into the tab, `notice` one sentence of the daemon."""
+        parts: list[tuple[str, str]] = []
+        for key, name in TABS:
+            parts += [(f" {key}", "$accent"), (f"{name} ", "bold $foreground")]
+        if trail:
+            parts += [("› ", "$text-muted"), (f"{visible(trail)} ", "bold $primary")]
+        right = Content.styled(f"! {visible(notice)} ", "bold $warning") if notice else EMPTY
+        self.set_parts(Content.assemble(*parts), right)

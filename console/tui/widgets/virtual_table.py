@@ -1,0 +1,395 @@
+"""A table that keeps in memory only the pages of rows that are looked at, with a cursor that follows its row."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console.tui.table_layout import GUTTER_CELLS, Cell, Slot, TableColumn, TableRow, header_text, lay_out
+from console.tui.table_pages import PAGE_ROWS, TablePages
+from console.tui.text_format import centred, fit
+from console.tui.theme import theme_style
+
+__all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
+
+MARK_CELL = 1
+
+
+class VirtualTable(ScrollView, can_focus=True):
+    """Rows that exist only when they are looked at; one carries the cursor, any number a mark."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "virtual-table--header",
+        "virtual-table--cursor",
+        "virtual-table--glyph",
+    }
+    DEFAULT_CSS = """
+    VirtualTable {
+        height: 1fr;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        & .virtual-table--header { color: $foreground 60%; text-style: bold; }
+        & .virtual-table--cursor { background: $primary 16%; }
+        &:focus .virtual-table--cursor { background: $primary 30%; }
+        & .virtual-table--glyph { color: $accent; text-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "Down", show=False),
+        Binding("k,up", "move(-1)", "Up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("ctrl+d", "half_page(1)", "Half page down", show=False),
+        Binding("ctrl+u", "half_page(-1)", "Half page up", show=False),
+        Binding("g,home", "move_to(0)", "First", show=False),
+        Binding("G,end", "move_to(-1)", "Last", show=False),
+        Binding("enter", "open", "Open", show=False),
+    ]
+    ALLOW_SELECT = False
+
+    ascii: bool = False
+    """Draw marks and arrows in ASCII."""
+
+    class PageWanted(Message):
+        """Rows that are looked at are not in memory; answer with `put_page`."""
+
+        def __init__(self, offset: int, limit: int) -> None:
+            super().__init__()
+            self.offset = offset
+            self.limit = limit
+
+    class CursorMoved(Message):
+        """The cursor is on another row; None when it is on no row that is known."""
+
+        def __init__(self, key: str | None) -> None:
+            super().__init__()
+            self.key = key
+
+    class RowOpened(Message):
+        """Enter or a double click."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class MarksChanged(Message):
+        """Keys of the marked rows in the order in which they were marked."""
+
+        def __init__(self, marked: tuple[str, ...]) -> None:
+            super().__init__()
+            self.marked = marked
+
+    class SortWanted(Message):
+        """A click on the title of a sortable column."""
+
+        def __init__(self, column_key: str) -> None:
+            super().__init__()
+            self.column_key = column_key
+
+    def __init__(
+        self,
+        columns: Sequence[TableColumn] = (),
+        *,
+        empty: str = "",
+        id: str | None = None,  # noqa: A002
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._empty = empty
+        self._columns = tuple(columns)
+        self._slots: tuple[Slot, ...] = ()
+        self._pages = TablePages()
+        self._cursor_row = 0
+        self._followed_key: str | None = None
+        self._announced_key: str | None = None
+        self._marked: dict[str, None] = {}
+        self._sort: tuple[str, bool] = ("", False)
+        self._drawn: dict[int, Strip] = {}
+        self._styles: dict[str, Style] = {}
+
+    @property
+    def empty(self) -> str:
+        """What a table without rows says; may have several lines."""
+        return self._empty
+
+    @empty.setter
+    def empty(self, text: str) -> None:
+        self._empty = text
+        self._refresh_changed()
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the whole table."""
+        return self._pages.row_count
+
+    @property
+    def cursor_row(self) -> int:
+        """Index of the row that is highlighted."""
+        return self._cursor_row
+
+    @property
+    def cursor_key(self) -> str | None:
+        """Key of the row that is highlighted, exactly as it is on the screen; None while it is a placeholder."""
+        row = self._pages.row(self._cursor_row) if self._pages.row_count else None
+        return row.key if row else None
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """Keys of the marked rows in the order in which they were marked."""
+        return tuple(self._marked)
+
+    def set_columns(self, columns: Sequence[TableColumn]) -> None:
+        """Replace the columns; rows that are in memory must already match them or be replaced next."""
+        if self._columns != tuple(columns):
+            self._columns = tuple(columns)
+            self._lay_out()
+            self._refresh_changed()
+
+    def set_sort(self, key: str, descending: bool) -> None:
+        """Show the sort arrow in the column `key`."""
+        self._sort = (key, descending)
+        self._refresh_changed()
+
+    def set_row_count(self, row_count: int) -> None:
+        """There are `row_count` rows now; pages that lack some of theirs are asked for again."""
+        if row_count == self._pages.row_count:
+            return
+        self._pages.resize(row_count)
+        self._cursor_row = max(0, min(self._cursor_row, row_count - 1))
+        self._size_content()
+        self._settle_cursor()
+        self._refresh_changed()
+        self._request_pages()
+
+    def put_page(self, offset: int, rows: Sequence[TableRow]) -> None:
+        """The answer to `PageWanted`; also any rows that are to replace those from `offset` on."""
+        self._pages.put(offset, rows)
+        first_y = offset - self.scroll_offset.y + 1
+        self._settle_cursor()
+        self._refresh_changed(range(first_y, first_y + len(rows)))
+        self._request_pages()
+
+    def invalidate(self) -> None:
+        """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
+        self._pages.expire()
+        self._request_pages()
+
+    def move_cursor(self, row: int) -> None:
+        """Put the cursor on the row with this index, or on the nearest there is."""
+        before = self._cursor_row
+        self._cursor_row = max(0, min(row, self._pages.row_count - 1))
+        self._followed_key = self.cursor_key
+        self._scroll_to_cursor()
+        self._refresh_rows(before, self._cursor_row)
+        self._request_pages()
+        self._announce()
+
+    def toggle_mark(self, *, advance: bool = True) -> None:
+        """Mark or unmark the row under the cursor and, so that marking a few is one key each, go to the next."""
+        key = self.cursor_key
+        if key is None:
+            return
+        if key in self._marked:
+            del self._marked[key]
+        else:
+            self._marked[key] = None
+        self._refresh_rows(self._cursor_row)
+        self.post_message(self.MarksChanged(self.marked))
+        if advance:
+            self.move_cursor(self._cursor_row + 1)
+
+    def set_marks(self, keys: Sequence[str]) -> None:
+        """Mark exactly these rows."""
+        if tuple(keys) != self.marked:
+            self._marked = dict.fromkeys(keys)
+            self._refresh_changed()
+            self.post_message(self.MarksChanged(self.marked))
+
+    def clear_marks(self) -> None:
+        """Unmark all rows."""
+        self.set_marks(())
+
+    def action_move(self, rows: int) -> None:
+        self.move_cursor(self._cursor_row + rows)
+
+    def action_page(self, pages: int) -> None:
+        self.move_cursor(self._cursor_row + pages * self._visible_rows)
+
+    def action_half_page(self, halves: int) -> None:
+        self.move_cursor(self._cursor_row + halves * max(1, self._visible_rows // 2))
+
+    def action_move_to(self, row: int) -> None:
+        self.move_cursor(row if row >= 0 else self._pages.row_count - 1)
+
+    def action_open(self) -> None:
+        if (key := self.cursor_key) is not None:
+            self.post_message(self.RowOpened(key))
+
+    def on_click(self, event: events.Click) -> None:
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        event.stop()
+        if place.y == 0:
+            self._want_sort_at(place.x)
+            return
+        row = self.scroll_offset.y + place.y - 1
+        if row >= self._pages.row_count:
+            return
+        self.move_cursor(row)
+        if place.x == MARK_CELL:
+            self.toggle_mark(advance=False)
+        elif event.chain == 2:
+            self.action_open()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+        self._size_content()
+        self._scroll_to_cursor()
+        self._request_pages()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+        self._drawn.clear()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = new_value
+        if round(old_value) != round(new_value):
+            self._refresh_changed()
+            self._request_pages()
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._drawn[y] = self._line(y)
+        return strip
+
+    @property
+    def _content_size(self) -> Size:
+        return self.scrollable_content_region.size
+
+    @property
+    def _visible_rows(self) -> int:
+        return max(1, self._content_size.height - 1)
+
+    def _lay_out(self) -> None:
+        self._slots = lay_out(self._columns, GUTTER_CELLS, self._content_size.width)
+
+    def _size_content(self) -> None:
+        """Tell the scroll bar how much there is, without the repaint that assigning `virtual_size` brings."""
+        if not self.is_attached:
+            return
+        size = Size(self._content_size.width, self._pages.row_count + 1)
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
+
+    def _want_sort_at(self, x: int) -> None:
+        for slot in self._slots:
+            if slot.start <= x <= slot.start + slot.width_cells and self._columns[slot.index].sortable:
+                self.post_message(self.SortWanted(self._columns[slot.index].key))
+                return
+
+    def _request_pages(self) -> None:
+        if not (self.is_attached and self._pages.row_count):
+            return
+        first = self.scroll_offset.y
+        last = min(self._pages.row_count, first + self._visible_rows) - 1
+        looked_at = {first // PAGE_ROWS, last // PAGE_ROWS, self._cursor_row // PAGE_ROWS}
+        for page in self._pages.ask(sorted(looked_at)):
+            self.post_message(self.PageWanted(page * PAGE_ROWS, PAGE_ROWS))
+
+    def _settle_cursor(self) -> None:
+        """After new data: follow the row that had the cursor or, when it is gone, take the one in its place."""
+        if self._followed_key is not None and self.cursor_key == self._followed_key == self._announced_key:
+            return
+        found = None if self._followed_key is None else self._pages.find(self._followed_key)
+        if found is not None and found != self._cursor_row:
+            before, self._cursor_row = self._cursor_row, found
+            if self.scroll_offset.y:
+                self.scroll_to(y=self.scroll_offset.y + found - before, animate=False, force=True)
+            self._scroll_to_cursor()
+            self._refresh_rows(before, found)
+        elif found is None and not self._pages.waiting:
+            self._followed_key = self.cursor_key
+        if self._followed_key is None:
+            self._followed_key = self.cursor_key
+        self._announce()
+
+    def _announce(self) -> None:
+        if self.cursor_key != self._announced_key:
+            self._announced_key = self.cursor_key
+            self.post_message(self.CursorMoved(self._announced_key))
+
+    def _scroll_to_cursor(self) -> None:
+        first, row = self.scroll_offset.y, self._cursor_row
+        target = min(max(first, row - self._visible_rows + 1), row)
+        if target != first:
+            self.scroll_to(y=target, animate=False, force=True)
+
+    def _refresh_rows(self, *rows: int) -> None:
+        self._refresh_changed([row - self.scroll_offset.y + 1 for row in rows])
+
+    def _refresh_changed(self, lines: Sequence[int] | None = None) -> None:
+        """Send again the screen lines that would look different now; only `lines` are compared when given."""
+        if not self.is_attached:
+            return
+        width, height = self._content_size
+        candidates = range(height) if lines is None else [y for y in lines if 1 <= y < height]
+        changed = [y for y in candidates if self._drawn.get(y) != self._line(y)]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def _style(self, words: str) -> Style:
+        if words not in self._styles:
+            background, foreground = self.background_colors[1], self.colors[3]
+            self._styles[words] = theme_style(words, self.app.theme_variables, background, foreground)
+        return self._styles[words]
+
+    def _line(self, y: int) -> Strip:
+        if y == 0:
+            return self._header_line()
+        if self._pages.row_count == 0:
+            return self._empty_line(y)
+        index = self.scroll_offset.y + y - 1
+        if index >= self._pages.row_count:
+            return Strip.blank(self._content_size.width, self.rich_style)
+        return self._row_line(index)
+
+    def _header_line(self) -> Strip:
+        style = self.get_component_rich_style("virtual-table--header")
+        text = header_text(self._columns, self._slots, self._sort, ascii_only=self.ascii)
+        return Strip([Segment(text, style)]).adjust_cell_length(self._content_size.width, style)
+
+    def _row_line(self, index: int) -> Strip:
+        row = self._pages.row(index)
+        at_cursor = index == self._cursor_row
+        name = "virtual-table--cursor" if at_cursor else ""
+        style = self.get_component_rich_style(name) if at_cursor else self.rich_style
+        glyph_style = self.get_component_rich_style("virtual-table--glyph", partial=True)
+        mark = ("*" if self.ascii else "●") if row and row.key in self._marked else " "
+        segments = [Segment((">" if at_cursor else " ") + mark, glyph_style)]
+        if row is None:
+            segments.append(Segment(" " + ("..." if self.ascii else "…"), self._style("text-muted")))
+        else:
+            for slot in self._slots:
+                cell = row.cells[slot.index] if slot.index < len(row.cells) else Cell("")
+                segments.append(Segment(" "))
+                segments.append(Segment(self._fitted(cell.text, slot), self._style(cell.style)))
+        return Strip(segments).adjust_cell_length(self._content_size.width).apply_style(style)
+
+    def _fitted(self, text: str, slot: Slot) -> str:
+        align = self._columns[slot.index].align
+        return fit(text, slot.width_cells, align=align, ellipsis="~" if self.ascii else "…")
+
+    def _empty_line(self, y: int) -> Strip:
+        width, height = self._content_size
+        text = centred(self._empty, y - 1, width, height - 1)
+        return Strip([Segment(text, self._style("text-muted"))], width).apply_style(self.rich_style)

@@ -1,0 +1,200 @@
+"""From what a run writes to its `derived.jsonl`: when which bytes of the metrics file were seen, and points read from the log.
+
+`derived.jsonl` is the one ordered record of what was ingested when, so the index can be built anew from it, to the same values
+and times, without parsing a log again. Its records (journal lines):
+
+    {"kind": "header", "format": 1, "run": id}
+    {"kind": "metrics", "at_us": t, "end": n}                              metrics.jsonl was read up to byte n
+    {"kind": "log", "at_us": t, "end": n, "step": s, "values": {...}}      points in the log line that ends at byte n
+    {"kind": "log", "at_us": t, "end": n}                                  nothing in the log up to byte n
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from store import journal
+from store.readers import stdout_grammar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT: Final = 1
+STRETCH_BYTES: Final = 4 << 20
+"""How much of one file is looked at in one round."""
+LOG_LINE_MAX_BYTES: Final = 16384
+"""Longer log lines are passed over: no metric line is that long."""
+METRIC_LINE_MAX_BYTES: Final = 1 << 20
+"""Longer lines of a metrics file are counted as unreadable."""
+TAIL_BYTES: Final = 65536
+QUIET_MARK_BYTES: Final = 4 << 20
+"""How far a log without metrics may grow before a record says so; bounds what a restart reads again."""
+
+
+@dataclass(slots=True)
+class Derivation:
+    """Where the derivation of one live run stands; can be rebuilt from its journal at any time."""
+
+    run_id: str
+    run_dir: str
+    metrics_end: int = 0
+    log_end: int = 0
+    """Up to here the journal says what the log holds."""
+    log_looked: int = 0
+    """Up to here the log was looked at, at or past `log_end`."""
+    carry: stdout_grammar.Carry = field(default_factory=stdout_grammar.Carry)
+    output: journal.Journal | None = None
+
+    def close(self) -> None:
+        """Close the journal; the derivation can be opened again from the files."""
+        if self.output is not None:
+            self.output.close()
+            self.output = None
+
+
+def open_derivation(run_id: str, run_dir: str) -> Derivation:
+    """Take up the derivation of a run where its journal ends."""
+    state = Derivation(run_id, run_dir)
+    path = derived_path(run_dir)
+    size = os.stat(path).st_size if os.path.exists(path) else 0
+    window = TAIL_BYTES
+    # Only the last record of each kind matters, and in a long run both are near the end.
+    while True:
+        start = max(0, size - window)
+        last = {record["kind"]: record for record in records(path, start)}
+        if start == 0 or {"metrics", "log"} <= last.keys():
+            break
+        window *= 8
+    if "metrics" in last:
+        state.metrics_end = last["metrics"]["end"]
+    if "log" in last:
+        state.log_end = state.log_looked = last["log"]["end"]
+        state.carry = stdout_grammar.Carry.from_json(last["log"]["carry"])
+    state.output = journal.Journal(path)
+    if not last:
+        state.output.append([{"kind": "header", "format": FORMAT, "run": run_id}])
+    return state
+
+
+def derived_path(run_dir: str) -> str:
+    """The journal of what was derived from a run's files."""
+    return os.path.join(run_dir, "derived.jsonl")
+
+
+def metrics_path(run_dir: str) -> str:
+    """The file that FOOTPLATE_METRICS names."""
+    return os.path.join(run_dir, "metrics.jsonl")
+
+
+def log_path(run_dir: str) -> str:
+    """Where the command's output goes."""
+    return os.path.join(run_dir, "output.log")
+
+
+def records(path: str, position: int = 0) -> Iterator[dict[str, Any]]:
+    """Every sound record of a derived journal from a byte on; a record cut by that byte is not sound."""
+    while True:
+        lines, end = journal.read_from(path, position, STRETCH_BYTES)
+        if end == position:
+            return
+        position = end
+        for line in lines:
+            record = decode(line)
+            if record is not None:
+                yield record
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The record in a journal line; None for a line that is torn or not ours."""
+    body = journal.checked_body(line)
+    if body is None:
+        return None
+    record = orjson.loads(body)
+    return record if isinstance(record, dict) and "kind" in record else None
+
+
+def derive(state: Derivation, now_us: int, *, final: bool) -> bool:
+    """One round over both files; True when there may be more to read at once.
+
+    `final` says that nothing will be appended any more: then a last line counts without its LF. Raises OSError when the
+    journal cannot be written (full disk): nothing is lost, the next round reads the same bytes again.
+    """
+    if state.output is None:
+        raise ValueError("the derivation is closed")
+    additions: list[dict[str, Any]] = []
+    metrics_end = metrics_boundary(metrics_path(state.run_dir), state.metrics_end, final=final)
+    if metrics_end != state.metrics_end:
+        additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end})
+    carry = stdout_grammar.Carry.from_json(state.carry.to_json())
+    looked, points, reached_end = log_points(log_path(state.run_dir), state.log_looked, carry, final=final)
+    additions += [{"kind": "log", "at_us": now_us, **point} for point in points]
+    log_end = points[-1]["end"] if points else state.log_end
+    if looked - log_end > QUIET_MARK_BYTES or (final and looked > log_end):
+        additions.append({"kind": "log", "at_us": now_us, "end": looked, "carry": carry.to_json()})
+        log_end = looked
+    if additions:
+        state.output.append(additions)
+    more = metrics_end - state.metrics_end >= STRETCH_BYTES or not reached_end
+    state.metrics_end, state.log_end, state.log_looked, state.carry = metrics_end, log_end, looked, carry
+    return more
+
+
+def metrics_boundary(path: str, start: int, *, final: bool) -> int:
+    """The end of the last whole line after `start`, at most one stretch further, or inside a line that is too long."""
+    stretch, size = read_stretch(path, start, STRETCH_BYTES)
+    end = stretch.rfind(b"\n") + 1
+    if end:
+        return start + end
+    if final and start + len(stretch) == size:
+        return size
+    # Without a LF in a whole stretch the line is too long anyway: its pieces are passed over one by one.
+    return start + len(stretch) if len(stretch) == STRETCH_BYTES else start
+
+
+def log_points(
+    path: str, start: int, carry: stdout_grammar.Carry, *, final: bool
+) -> tuple[int, list[dict[str, Any]], bool]:
+    """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
+    before, size = read_stretch(path, max(0, start - 1), STRETCH_BYTES + 1)
+    inside_line = start > 0 and before[:1] not in (b"\n", b"")
+    stretch = before[1:] if start > 0 else before
+    at_end = start + len(stretch) >= size
+    length = stretch.rfind(b"\n") + 1
+    if (final and at_end) or (not length and len(stretch) >= STRETCH_BYTES):
+        length = len(stretch)
+    points: list[dict[str, Any]] = []
+    position = 0
+    for line in stretch[:length].split(b"\n"):
+        position += len(line) + 1
+        continued, inside_line = inside_line, False
+        text = line.rstrip(b"\r").rpartition(b"\r")[2]
+        if continued or not text or len(text) > LOG_LINE_MAX_BYTES:
+            continue
+        parsed = stdout_grammar.parse_log_line(text.decode("utf-8", "replace"), carry)
+        if parsed is not None:
+            step, values = parsed
+            carried = {key: encode(value) for key, value in values.items()}
+            end = start + min(position, length)
+            points.append({"end": end, "step": step, "values": carried, "carry": carry.to_json()})
+    return start + length, points, at_end
+
+
+def read_stretch(path: str, start: int, max_bytes: int) -> tuple[bytes, int]:
+    """Bytes of a file from `start` and its size; nothing for a file that does not exist."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b"", 0
+    try:
+        return os.pread(descriptor, max_bytes, start), os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def encode(value: float) -> float | str:
+    """NaN and infinities as strings that float() reads back."""
+    return value if value - value == 0 else str(value)

@@ -1,0 +1,148 @@
+"""The run table: filter, sort and page over the runs of the index, joined with their primary metric."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from store.series import LatestMetric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.database import Cursor
+
+ORDERINGS: Final[dict[str, str]] = {
+    "no": "run.no",
+    "name": "lower(run.name)",
+    "project": "lower(run.project)",
+    "state": "run.state",
+    "metric": "case run.primary_goal when 'maximize' then latest.maximum else latest.minimum end",
+    "step": "latest.step",
+    "duration": "coalesce(run.ended_at_s, $now_s) - run.started_at_s",
+    "started": "coalesce(run.started_at_s, run.created_at_s)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One run with its primary metric."""
+
+    id: str
+    no: int
+    name: str
+    project: str
+    state: str
+    cause: str
+    evidence: str
+    command: str
+    argv: tuple[str, ...]
+    working_dir: str
+    host: str
+    params: dict[str, str]
+    created_at_s: float
+    started_at_s: float | None
+    ended_at_s: float | None
+    exit_code: int | None
+    signal: str
+    metric: LatestMetric | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """A window of the filtered and sorted runs."""
+
+    total_count: int
+    matched_count: int
+    entries: tuple[RunEntry, ...]
+
+
+SELECT: Final = """
+    select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
+        run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
+        run.signal, metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count
+    from run
+    left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
+    left join metric_key on metric_key.id = run.primary_key_id
+"""
+
+
+def run_table(
+    cursor: Cursor,
+    *,
+    text: str,
+    states: Sequence[str],
+    sort: str,
+    descending: bool,
+    offset: int,
+    limit: int,
+    now_s: float,
+) -> RunTable:
+    """A page of runs whose search text holds every word of `text` and whose state is one of `states` (none: any).
+
+    Runs without a value to sort by come last either way; ties go to the newer run. Raises KeyError for an unknown sort.
+    """
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    for position, word in enumerate(text.lower().split()[:20]):
+        conditions.append(f"contains(run.search_text, $word_{position})")
+        parameters[f"word_{position}"] = word
+    if states:
+        conditions.append("list_contains($states::varchar[], run.state)")
+        parameters["states"] = list(states)
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    total = scalar(cursor, "select count(*) from run", {})
+    matched = scalar(cursor, f"select count(*) from run {where}", parameters) if conditions else total
+    ordering = ORDERINGS[sort]
+    if "$now_s" in ordering:
+        parameters["now_s"] = now_s
+    direction = "desc" if descending else "asc"
+    rows = cursor.execute(
+        f"{SELECT} {where} order by {ordering} {direction} nulls last, run.no desc limit $limit offset $offset",
+        parameters | {"limit": limit, "offset": offset},
+    ).fetchall()
+    return RunTable(total, matched, tuple(map(entry, rows)))
+
+
+def find_run(cursor: Cursor, reference: str) -> RunEntry | None:
+    """The run that `r12`, `12`, a ULID or the unique start of one (4 characters at least) means; None for no such run.
+
+    Raises LookupError when a start fits several runs.
+    """
+    number = reference[1:] if reference[:1] in ("r", "R") else reference
+    if number.isascii() and number.isdigit() and len(number) < 10:
+        rows = cursor.execute(f"{SELECT} where run.no = $no", {"no": int(number)}).fetchall()
+        if rows:
+            return entry(rows[0])
+    if len(reference) < 4:
+        return None
+    rows = cursor.execute(
+        f"{SELECT} where starts_with(run.id, $start) order by run.id limit 2", {"start": reference.upper()}
+    ).fetchall()
+    if len(rows) > 1:
+        raise LookupError(f"{reference} is the start of several runs: {rows[0][0]}, {rows[1][0]}, ...")
+    return entry(rows[0]) if rows else None
+
+
+def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
+    """Runs by state; `failed` counts those only that ended at or after `failed_since_s`."""
+    rows = cursor.execute(
+        "select state, count(*) from run where state <> 'failed' or ended_at_s >= ? group by state", [failed_since_s]
+    ).fetchall()
+    return dict(rows)
+
+
+def scalar(cursor: Cursor, sql: str, parameters: dict[str, Any]) -> int:
+    """The one integer that a query gives."""
+    row = cursor.execute(sql, parameters).fetchone()
+    return int(row[0]) if row else 0
+
+
+def entry(row: tuple[Any, ...]) -> RunEntry:
+    """A row of SELECT as an entry."""
+    *plain, key, value, step, minimum, maximum, point_count = row
+    plain[8] = tuple(json.loads(plain[8]))
+    plain[11] = json.loads(plain[11])
+    metric = LatestMetric(key, value, step, minimum, maximum, point_count) if value is not None else None
+    return RunEntry(*plain, metric=metric)

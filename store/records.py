@@ -1,0 +1,58 @@
+"""Low-rate metadata as SQLModel tables; the migrations create them, a test holds both together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, Column, Integer, String
+from sqlmodel import Field, Session, SQLModel, select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.database import Database
+
+
+class RunRecord(SQLModel, table=True):
+    """One run: what was asked, where it stands, how it ended."""
+
+    __tablename__ = "run"
+
+    id: str = Field(sa_column=Column(String, primary_key=True))
+    no: int
+    name: str
+    project: str
+    state: str
+    cause: str = ""
+    evidence: str = ""
+    command: str
+    argv: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    working_dir: str
+    host: str
+    params: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
+    created_at_s: float
+    started_at_s: float | None = None
+    ended_at_s: float | None = None
+    exit_code: int | None = Field(default=None, sa_column=Column(Integer))
+    signal: str = ""
+    primary_key_id: int | None = None
+    primary_goal: str = ""
+    search_text: str = ""
+
+
+def add_runs(database: Database, records: Sequence[RunRecord]) -> None:
+    """Insert runs whose ids are new, all of them or none."""
+    with Session(database.engine()) as session:
+        session.add_all(records)
+        session.commit()
+
+
+def runs_in_project(database: Database, project: str) -> list[RunRecord]:
+    """The runs of a project, oldest first."""
+    with Session(database.engine()) as session:
+        return list(session.exec(select(RunRecord).where(RunRecord.project == project).order_by(column("no"))))
+
+
+def column(name: str) -> Any:
+    """A column of `run` for an SQL expression, which a type checker would take for its Python value."""
+    return RunRecord.__table__.c[name]  # type: ignore[attr-defined]
