@@ -27,6 +27,9 @@ START_TIMEOUT_S: Final = 20.0
 """How long a daemon may take to answer after it was started, on a loaded machine with a cold disk."""
 ANSWER_TIMEOUT_S: Final = 30.0
 
+_spawned: list[subprocess.Popen[bytes]] = []
+"""Daemons that this process started; kept to be reaped, as they are its children while both live."""
+
 
 class ClientError(Exception):
     """Something that the person at the terminal should read; `hint` is the next step, or empty."""
@@ -271,8 +274,9 @@ def spawn_daemon(home: str) -> subprocess.Popen[bytes]:
             f"cannot write to the state directory {home}: {error.strerror or error}",
             "make it writable, or set FOOTPLATE_HOME to a folder that is",
         ) from error
+    _spawned[:] = [process for process in _spawned if process.poll() is None]
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-I", "-m", "console.daemon", home],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -282,6 +286,8 @@ def spawn_daemon(home: str) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
+    _spawned.append(process)
+    return process
 
 
 def last_words(home: str) -> str:

@@ -18,6 +18,7 @@ SHOWN_TABLE_ENTRIES = 4096
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 SIGNIFICANT_DIGITS = 5
+SINGLE_PRECISION = 1e-7
 DAY_S = 86_400
 
 STATE_GLYPHS = {
@@ -182,15 +183,20 @@ def _rounded(value: float, digits: int) -> str:
     if not -4 < exponent <= SIGNIFICANT_DIGITS:
         return _scientific(value, digits)
     text = f"{value:.{max(0, digits - 1 - exponent)}f}"
-    return _stripped(text) if float(text) == value else text
+    return _stripped(text) if _is_same(float(text), value) else text
 
 
 def _scientific(value: float, digits: int) -> str:
     mantissa, _, exponent_text = f"{value:.{digits - 1}e}".partition("e")
     exponent = int(exponent_text)
-    if float(f"{mantissa}e{exponent}") == value:
+    if _is_same(float(f"{mantissa}e{exponent}"), value):
         mantissa = _stripped(mantissa)
     return f"{mantissa}e{exponent}"
+
+
+def _is_same(rounded: float, value: float) -> bool:
+    """Whether rounding lost no more than single precision does: 0.81300002 was meant as 0.813."""
+    return abs(rounded - value) <= SINGLE_PRECISION * abs(value)
 
 
 def _stripped(digits: str) -> str:

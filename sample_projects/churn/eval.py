@@ -50,9 +50,13 @@ def load_table(path: Path, features: list[str]) -> pl.DataFrame:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         fail(EXIT_BAD_INPUT, f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}.")
-    missing = [name for name in (*features, LABEL) if name not in table.columns]
+    missing = [name for name in dict.fromkeys((*features, "region", LABEL)) if name not in table.columns]
     if missing:
         fail(EXIT_BAD_INPUT, f"{path} lacks the columns {', '.join(missing)}.")
+    wrong = [name for name in features if (table.schema[name] == pl.String) != (name in CATEGORIES)]
+    wrong += [LABEL] if table.schema[LABEL] != pl.Boolean else []
+    if wrong or table.is_empty():
+        fail(EXIT_BAD_INPUT, f"{path} has {'columns of the wrong type: ' + ', '.join(wrong) if wrong else 'no rows'}.")
     return table
 
 
@@ -89,13 +93,13 @@ def main() -> None:
         fail(EXIT_BAD_INPUT, f"there is no model {options.model}: run `python train.py` first.")
     lightgbm = load_lightgbm()
     try:
-        model = lightgbm.Booster(model_file=options.model, params={"num_threads": 2})
+        model = lightgbm.Booster(model_file=options.model)
     except lightgbm.basic.LightGBMError as error:
         fail(EXIT_BAD_INPUT, f"{options.model} is not a LightGBM model: {error}.")
     features = model.feature_name()
     table = load_table(options.data, features)
     label = table[LABEL].to_numpy().astype(np.float64)
-    score = np.clip(model.predict(to_matrix(table, features)), 1e-15, 1 - 1e-15)
+    score = np.clip(model.predict(to_matrix(table, features), num_threads=2), 1e-15, 1 - 1e-15)
     logloss = -np.mean(label * np.log(score) + (1 - label) * np.log(1 - score))
     print(f"test/auc: {auc(label, score):.4f}")
     print(f"test/logloss: {logloss:.4f}")

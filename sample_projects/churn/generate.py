@@ -1,6 +1,6 @@
 """Write tabular customer data with a churn label: data/train.parquet, and data/test.parquet with a quarter of its rows.
 
-The same seed gives the same customers. The label comes from a logistic model with noise, so no model reaches an AUC of 1.
+The same seed gives the same customers. The label comes from a logistic model with noise: no model reaches an AUC of 1.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXIT_BAD_DATA = 3
 EXIT_NO_LIGHTGBM = 4

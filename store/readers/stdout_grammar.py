@@ -30,7 +30,7 @@ _UNIT: Final = (
 _VALUE_END: Final = rf"(?:%(?!\w)|(?![\w:/%]|\.\w|,\d|-\d|\s?{_UNIT}\b))"
 _PAIR: Final = re.compile(rf"{_KEY_START}({_KEY}(?:'s\s[\w@.-]++)?+)(\s*+[=:]\s*+)({_NUM}){_VALUE_END}")
 _PAIR_HINT: Final = re.compile(
-    r"[=:](?:(?<!\b\d\d:)|(?=\s))\s*+['\"]?(?:[-+]?(?:\.?\d|nan|NaN|NAN|[iI]nf)|(?:tensor|np|numpy|float|int)[\w.]*+\()"
+    r"[=:](?:(?<![\s:T\[]\d\d:)(?<!^\d\d:)|(?=\s))\s*+['\"]?(?:[-+]?(?:\.?\d|nan|NaN|NAN|[iI]nf)|(?:tensor|np|numpy|float|int)[\w.]*+\()"
 )
 _DIGIT: Final = re.compile(r"\d")
 _STEP: Final = re.compile(
@@ -313,7 +313,8 @@ def _decode_object(text: str) -> tuple[str, dict[str, Any]] | None:
     if start < 0:
         return None
     body = text[start:]
-    for candidate in (body, _PYTHON_TOKEN.sub(_python_token_to_json, body)):
+    for is_python in (False, True) if not body.startswith("{'") else (True,):
+        candidate = _PYTHON_TOKEN.sub(_python_token_to_json, body) if is_python else body
         try:
             return text[:start], load_object(candidate.encode("utf-8", "replace"))
         except MetricLineError:

@@ -231,7 +231,7 @@ def test_plain_lines_cost_little() -> None:
     started = time.process_time()
     for _ in range(2000):
         parse_log_line(line, carry)
-    assert time.process_time() - started < 0.06  # 3 µs a line measured 1 µs, with room for a busy machine
+    assert time.process_time() - started < 0.06  # 30 µs a line: 1.3 µs measured, the rest is room for a busy machine
 
 
 def test_lines_without_any_step_are_counted() -> None:
