@@ -39,7 +39,9 @@ def main(argv: list[str]) -> int:
     if not argv:
         return open_console()
     if argv[0] not in COMMANDS:
-        return fail(f"unknown command {argv[0]!r}", f"one of: {', '.join(COMMANDS)}; `footplate --help` explains", EXIT_USAGE)
+        return fail(
+            f"unknown command {argv[0]!r}", f"one of: {', '.join(COMMANDS)}; `footplate --help` explains", EXIT_USAGE
+        )
     return run_command(argv[0], argv[1:])
 
 
@@ -77,7 +79,7 @@ def open_console() -> int:
     terminal.apply_environment(profile, os.environ)
     from console.tui.app import run_tui
 
-    return run_tui(profile)
+    return run_tui(profile=profile)
 
 
 def foreign_store() -> str:
@@ -88,7 +90,9 @@ def foreign_store() -> str:
     found = os.path.dirname(os.path.dirname(os.path.abspath(store.__file__ or "")))
     if found == ours:
         return ""
-    return f"the package 'store' was found in {found}, footplate's own is in {ours}: start it with the command `footplate`"
+    return (
+        f"the package 'store' was found in {found}, footplate's own is in {ours}: start it with the command `footplate`"
+    )
 
 
 def fail(message: str, hint: str = "", exit_code: int = EXIT_ERROR) -> int:

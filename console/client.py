@@ -1,7 +1,7 @@
 """The way from a client to the daemon: HTTP/1.1 over its Unix socket, and starting one when there is none.
 
-Written on plain sockets because importing http.client costs 22 ms of the 60 that `footplate ps` may take. A `Client` keeps
-one connection and belongs to one thread.
+Written on plain sockets because importing http.client costs 22 ms of the 60 that `footplate ps` may take. A `Client`
+keeps one connection and belongs to one thread.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ class Client:
                 # A kept connection may have been closed under us by a daemon that ended: then nothing was
                 # executed as long as no byte of an answer came and the method can be repeated.
                 if attempt == 2 or not (reused or method in ("GET", "DELETE")) or isinstance(error, TimeoutError):
-                    raise DaemonUnavailable(f"the daemon went away while answering {method} {target}: {error}") from error
+                    raise DaemonUnavailable(
+                        f"the daemon went away while answering {method} {target}: {error}"
+                    ) from error
                 if method == "POST":
                     raise DaemonUnavailable(
                         "the daemon went away before it said that the command was accepted",
@@ -243,7 +245,8 @@ def connect(*, start_daemon: bool) -> socket.socket:
             raise DaemonUnavailable(f"the daemon could not start: {last_words(home)}", f"see {home}/daemon.log")
         if now_s > deadline_s:
             raise DaemonUnavailable(
-                f"the daemon did not answer within {START_TIMEOUT_S:.0f} s: {last_words(home)}", f"see {home}/daemon.log"
+                f"the daemon did not answer within {START_TIMEOUT_S:.0f} s: {last_words(home)}",
+                f"see {home}/daemon.log",
             )
         time.sleep(0.01)
 

@@ -1,7 +1,7 @@
 """What crosses the socket between the daemon and its clients: frozen snapshots and the words both sides share.
 
-Times are Unix seconds (float), sizes bytes, durations seconds; every such field says so in its name. Text that came from
-outside (commands, keys, log lines) is carried as it is: whoever shows it makes control characters visible first.
+Times are Unix seconds (float), sizes bytes, durations seconds; every such field says so in its name. Text that came
+from outside (commands, keys, log lines) is carried as it is: whoever shows it makes control characters visible first.
 JSON has no NaN and no infinity, so numbers that may be one travel as "NaN", "Infinity" and "-Infinity".
 """
 

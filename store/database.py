@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Error = duckdb.Error
 Cursor = duckdb.DuckDBPyConnection
 
-CONFIG: Final[dict[str, str]] = {
+CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": "2GB",
     "threads": "2",
     # Keeps the way back to DuckDB 1.5 open while 2.0 is young; costs nothing.
@@ -99,7 +99,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     steps = migrations()
     if present > steps[-1][0]:
         raise SchemaTooNewError(
-            f"the index has schema {present}, this footplate knows {steps[-1][0]}: upgrade footplate, or use the newer one"
+            f"the index has schema {present}, this footplate knows {steps[-1][0]}: use the newer footplate"
         )
     for version, sql in steps:
         if version <= present:

@@ -1,7 +1,7 @@
-"""From what a run writes to its `derived.jsonl`: when which bytes of the metrics file were seen, and points read from the log.
+"""From what a run writes to its `derived.jsonl`: which metrics were seen when, and points read from the log.
 
-`derived.jsonl` is the one ordered record of what was ingested when, so the index can be built anew from it, to the same values
-and times, without parsing a log again. Its records (journal lines):
+`derived.jsonl` is the one ordered record of what was ingested when, so the index can be built anew from it, to the same
+values and times, without parsing a log again. Its records (journal lines):
 
     {"kind": "header", "format": 1, "run": id}
     {"kind": "metrics", "at_us": t, "end": n}                              metrics.jsonl was read up to byte n

@@ -103,7 +103,9 @@ def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int) -> None:
             continue
         try:
             if len(line) > derive.METRIC_LINE_MAX_BYTES:
-                raise MetricLineError(f"a line of {len(line)} bytes or more; up to {derive.METRIC_LINE_MAX_BYTES} are read")
+                raise MetricLineError(
+                    f"a line of {len(line)} bytes or more; up to {derive.METRIC_LINE_MAX_BYTES} are read"
+                )
             parsed = parse_metric_line(line)
         except MetricLineError as error:
             cursor = skipped(cursor, str(error))
@@ -155,7 +157,9 @@ class Index:
     def _sources_of(self, run_no: int) -> dict[int, int]:
         """Where each metric of a run comes from, by key id."""
         if run_no not in self._sources:
-            rows = self._cursor.execute("select key_id, source from metric_latest where run_no = ?", [run_no]).fetchall()
+            rows = self._cursor.execute(
+                "select key_id, source from metric_latest where run_no = ?", [run_no]
+            ).fetchall()
             self._sources[run_no] = dict(rows)
         return self._sources[run_no]
 

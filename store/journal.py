@@ -2,7 +2,7 @@
 
     line = CRC-32 of the JSON as 8 hex digits, space, JSON, LF          no LF at the end means: not there yet
 
-One write() a line on an O_APPEND descriptor: what `append` returned for is in the page cache and survives the death of the
+One write() on an O_APPEND descriptor: what `append` returned for is in the page cache and survives the death of the
 writer. Standard library only.
 """
 
@@ -34,7 +34,9 @@ def checked_body(line: bytes) -> bytes | None:
     """The JSON of a line (without LF) when its CRC is right, else None."""
     body = line[CRC_BYTES:]
     try:
-        right = len(line) > CRC_BYTES and line[CRC_BYTES - 1 : CRC_BYTES] == b" " and int(line[:8], 16) == zlib.crc32(body)
+        right = (
+            len(line) > CRC_BYTES and line[CRC_BYTES - 1 : CRC_BYTES] == b" " and int(line[:8], 16) == zlib.crc32(body)
+        )
     except ValueError:
         return None
     return body if right else None

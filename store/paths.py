@@ -9,7 +9,8 @@ from typing import Final
 
 SUN_PATH_BYTES: Final = 107
 """Longest path of a Unix socket on Linux: `sun_path` has 108 bytes with the final NUL (unix(7))."""
-SHORT_SOCKET_DIR: Final = "/tmp"  # noqa: S108 - a folder made by mkdtemp: 0700 and a name nobody can guess
+SHORT_SOCKET_DIR: Final = "/tmp"
+"""Where mkdtemp makes a folder with mode 0700 and a name that nobody can guess."""
 
 
 def state_dir() -> str:

@@ -49,6 +49,14 @@ def latest_metrics(cursor: Cursor, run_no: int) -> list[LatestMetric]:
     return [LatestMetric(*row) for row in rows]
 
 
+def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
+    """How many lines of a run's metrics could not be read, and what was wrong with the first."""
+    row = cursor.execute(
+        "select skipped_lines, skipped_example from journal_cursor where run_id = ?", [run_id]
+    ).fetchone()
+    return (row[0], row[1]) if row else (0, "")
+
+
 def binned(cursor: Cursor, run_no: int, key: str, bins: int) -> Bins | None:
     """One metric of a run in at most `bins` bins; None when the run has no such metric."""
     found = cursor.execute(

@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-d", "--detach", action="store_true", help="print the run and return at once")
     parser.add_argument("--name", default="", help="what to call it (default: the script)")
     parser.add_argument("--project", default="", help="what it belongs to (default: the folder's name)")
-    parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="between TERM and KILL (default: 10)")
+    parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the run as JSON: at once with -d, else at its end")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     parser.epilog = (

@@ -1,7 +1,7 @@
 """`python -I -m console.daemon STATE_DIR`: the one process per user that owns the index.
 
-The lock is taken before anything heavy is imported: a loser of a start race must be gone before the winner can end, or it
-would become a daemon that nobody asked for.
+The lock is taken before anything heavy is imported: a loser of a start race must be gone before the winner can end, or
+it would become a daemon that nobody asked for.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from console.daemon import launch, log_files, translate
 from console.jobs import spec
 from store import database, derive, paths
 from store.queries import run_table
-from store.series import binned, latest_metrics
+from store.series import binned, latest_metrics, skipped_lines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,7 +57,9 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status_code=status, media_type="application/json")
 
 
-def guarded(handler: Callable[[Routes, Request], Awaitable[Response]]) -> Callable[[Routes, Request], Awaitable[Response]]:
+def guarded(
+    handler: Callable[[Routes, Request], Awaitable[Response]],
+) -> Callable[[Routes, Request], Awaitable[Response]]:
     """Every error as one sentence with what to do next."""
 
     @wraps(handler)
@@ -278,12 +280,10 @@ class Routes:
         run_dir = paths.run_dir(self._home, found.id)
         with self._database.reading() as cursor:
             metrics = latest_metrics(cursor, found.no)
-            skipped = cursor.execute(
-                "select skipped_lines, skipped_example from journal_cursor where run_id = ?", [found.id]
-            ).fetchone() or (0, "")
+            skipped = skipped_lines(cursor, found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, *skipped, time.time())
+        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time())
 
     def _log_path(self, found: RunEntry) -> str:
         return derive.log_path(paths.run_dir(self._home, found.id))

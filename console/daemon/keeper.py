@@ -1,4 +1,4 @@
-"""The one thread that writes: looks after every run that has not ended, brings journals into the index, carries out commands."""
+"""The one thread that writes: looks after live runs, brings journals into the index, carries out commands."""
 
 from __future__ import annotations
 
@@ -296,7 +296,9 @@ class Keeper:
     def _launch_again(self, watched: Watched) -> None:
         """Nobody has claimed the attempt: start a supervisor unless one is on its way; give up after a few."""
         waited_s = time.monotonic() - watched.launched_at_s
-        if watched.launch_count and waited_s < (STARTING_TIMEOUT_S if watched.process is not None else RELAUNCH_AFTER_S):
+        if watched.launch_count and waited_s < (
+            STARTING_TIMEOUT_S if watched.process is not None else RELAUNCH_AFTER_S
+        ):
             return
         if watched.launch_count >= LAUNCHES_MAX:
             said = launch.last_line(f"{watched.run_dir}/supervisor.log")

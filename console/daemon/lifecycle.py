@@ -1,4 +1,4 @@
-"""From the lock to the end of the daemon: open the index, bind the socket, keep it bound, leave when nobody needs us."""
+"""From the lock to the end of the daemon: open the index, bind the socket, leave when nobody needs us."""
 
 from __future__ import annotations
 

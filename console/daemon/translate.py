@@ -54,8 +54,7 @@ def detail(
     run_dir: str,
     pid: int | None,
     supervisor_pid: int | None,
-    skipped_lines: int,
-    skipped_example: str,
+    skipped: tuple[int, str],
     now_s: float,
 ) -> dict[str, Any]:
     """Everything about one run; the primary metric comes first."""
@@ -72,7 +71,7 @@ def detail(
         "metrics": [metric(latest) for latest in ordered],
         "log_size_bytes": launch.log_size(run_dir),
         "evidence": entry.evidence,
-        "skipped_line_count": skipped_lines,
-        "skipped_example": skipped_example,
+        "skipped_line_count": skipped[0],
+        "skipped_example": skipped[1],
         "now_s": now_s,
     }

@@ -33,11 +33,15 @@ def of_start_failure(program: str, working_dir: str, error: OSError) -> Ending:
     """A command that could not be executed; exit codes as POSIX shells give them (127 not found, 126 found)."""
     evidence = str(error)
     if error.filename == working_dir and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
-        return Ending("failed", 126, "", f"cannot enter the working directory {working_dir}: {error.strerror}", evidence)
+        return Ending(
+            "failed", 126, "", f"cannot enter the working directory {working_dir}: {error.strerror}", evidence
+        )
     if error.errno == errno.ENOENT:
         return Ending("failed", 127, "", f"command not found: {program}", evidence)
     if error.errno == errno.ENOEXEC:
-        return Ending("failed", 126, "", f"not executable: {program} is neither a program nor a script with #!", evidence)
+        return Ending(
+            "failed", 126, "", f"not executable: {program} is neither a program nor a script with #!", evidence
+        )
     return Ending("failed", 126, "", f"not executable: {program}: {error.strerror}", evidence)
 
 

@@ -1,4 +1,4 @@
-"""What a run directory says about its run: one table from facts to a verdict, used at every look, not only after a crash."""
+"""What a run directory says about its run: one table from facts to a verdict, used at every look."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The process that accompanies one attempt of one run: starts the command, outlives daemon and terminal, records the end.
+"""The process that accompanies one attempt of one run: starts the command, records its end, outlives the daemon.
 
-Started as `python -I -S supervisor.py RUN_DIR ATTEMPT` in a session of its own. Standard library only, everything imported at
-the start, so that the environment it came from may be upgraded or deleted while the run lives.
+Started as `python -I -S supervisor.py RUN_DIR ATTEMPT` in a session of its own. Standard library only, everything
+imported at the start, so that the environment it came from may be upgraded or deleted while the run lives.
 
     RUN_DIR/attempt-<n>.claim   made once, exclusively: a second supervisor of the attempt ends without running anything
     RUN_DIR/status.json         ours alone: written to a temporary name, synced, renamed
@@ -93,7 +93,7 @@ class Supervisor:
         paths.sync_dir(self.run_dir)
         return True
 
-    def start(self, signal_mask: set[signal.Signals]) -> None:
+    def start(self, signal_mask: set[int | signal.Signals]) -> None:
         """Execute the command with the environment, directory, umask and limits of the shell that enqueued it."""
         context = read_json(f"{self.run_dir}/environment.json")
         environment: dict[str, str] = context["environment"] | {
@@ -122,7 +122,7 @@ class Supervisor:
                 cwd=self.spec["working_dir"],
                 env=environment,
                 start_new_session=True,
-                preexec_fn=prepare,
+                preexec_fn=prepare,  # noqa: PLW1509 - this process has one thread
             )
         finally:
             os.close(log)

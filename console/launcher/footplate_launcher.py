@@ -1,7 +1,7 @@
 """The command `footplate`: makes sure that our packages are found, then hands over.
 
 The packages are called `console` and `store`, names that many projects use for folders of their own. PYTHONPATH comes
-before the installed packages, so its entries (and the working folder) leave `sys.path` before anything of ours is imported.
+before the installed packages, so its entries (and the working folder) leave `sys.path` before we import our own.
 """
 
 import os

@@ -99,8 +99,6 @@ class LogArrived(Message):
     """A stretch of the log."""
 
     page: LogPage
-    tail: bool
-    """It was asked for as the end of the log."""
 
 
 @dataclass

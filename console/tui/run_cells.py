@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
+from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.text_format import clock, duration, fit, number, outcome, state_glyph, visible
 from console.tui.widgets.facts import Fact
-from console.tui.table_layout import Cell, TableColumn, TableRow
 
 if TYPE_CHECKING:
     from console.protocol import MetricSummary, RunDetail, RunRow, SortKey

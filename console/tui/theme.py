@@ -62,22 +62,26 @@ def theme_colour(name: str, variables: Mapping[str, str], background: Color, for
 
     A name that means nothing gives the foreground: text in a dull colour beats no text.
     """
+    value = variables.get(name.removeprefix("$"), name)
+    if value.startswith("auto "):
+        return background.blend(foreground, float(value.removeprefix("auto ").rstrip("%")) / 100)
     try:
-        colour = Color.parse(variables.get(name.removeprefix("$"), name))
+        colour = Color.parse(value)
     except ColorParseError:
         return foreground
-    if colour.auto:
-        return background.blend(foreground, colour.a)
-    return background.blend(colour, colour.a, alpha=1.0) if colour.a < 1 else colour
+    return background.blend(colour, colour.a, alpha=1.0) if colour.a < 1 and colour.ansi is None else colour
 
 
 def theme_style(words: str, variables: Mapping[str, str], background: Color, foreground: Color) -> Style:
     """A rich style whose colours may be names of theme variables, such as "bold error"; no style for nonsense."""
-    resolved = [
-        theme_colour(word, variables, background, foreground).hex6 if word.removeprefix("$") in variables else word
-        for word in words.split()
-    ]
+    style = Style.null()
+    others = []
+    for word in words.split():
+        if word.removeprefix("$") in variables:
+            style += Style.from_color(theme_colour(word, variables, background, foreground).rich_color)
+        else:
+            others.append(word)
     try:
-        return Style.parse(" ".join(resolved))
+        return style + Style.parse(" ".join(others))
     except StyleSyntaxError:
-        return Style.null()
+        return style

@@ -145,4 +145,4 @@ def entry(row: tuple[Any, ...]) -> RunEntry:
     plain[8] = tuple(json.loads(plain[8]))
     plain[11] = json.loads(plain[11])
     metric = LatestMetric(key, value, step, minimum, maximum, point_count) if value is not None else None
-    return RunEntry(*plain, metric=metric)
+    return RunEntry(*plain, metric=metric)  # type: ignore[misc]  # the row has the fields in their order

@@ -304,7 +304,8 @@ def _is_no_metric(key: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_configuration(key: str) -> bool:
-    return not _CONFIG_PARTS.isdisjoint(key.lower().replace("-", "_").replace("/", "_").split("_"))
+    parts = key.lower().replace("-", "_").replace("/", "_").split("_")
+    return not _CONFIG_PARTS.isdisjoint(parts) and not _known_metric(parts[-1])  # total_loss is none, map_size is one
 
 
 def _decode_object(text: str) -> tuple[str, dict[str, Any]] | None:

@@ -23,6 +23,8 @@ class FootplateScreen(Screen[None]):
     """A screen with the two lines above and the one below that all share."""
 
     scope: ClassVar[Scope] = "app"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (35, "-tall")]
     DEFAULT_CSS = """
     FootplateScreen {
         background: $background;

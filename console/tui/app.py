@@ -1,0 +1,185 @@
+"""The app: composes nothing itself, keeps the link to the daemon, and passes what it hears to the screen in front."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual.app import App
+
+from console.client import Client
+from console.tui import terminal
+from console.tui.actions import bindings
+from console.tui.messages import LinkLost, RequestFailed, StatusArrived
+from console.tui.pace import Pace
+from console.tui.palette import ActionCommands
+from console.tui.screens.base import FootplateScreen
+from console.tui.screens.help import HelpScreen
+from console.tui.screens.runs import RunsScreen
+from console.tui.screens.too_small import TooSmallScreen, fits
+from console.tui.session import Session
+from console.tui.terminal import TerminalProfile
+from console.tui.text_format import visible
+from console.tui.theme import OKABE_DARK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual import events
+    from textual.binding import BindingType
+    from textual.command import Provider
+    from textual.screen import Screen
+
+    from console.tui.courier import ClientFactory
+
+STATUS_INTERVAL_S: Final = 1.0
+REPEATED_NOTICE_S: Final = 30.0
+"""The same complaint is not said again within this time."""
+
+
+class FootplateApp(App[int]):
+    """Screens of the box; a client of the daemon that may die at any moment."""
+
+    TITLE = "footplate"
+    CSS_PATH = "footplate.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+
+    def __init__(
+        self,
+        *,
+        client_factory: ClientFactory = Client,
+        profile: TerminalProfile | None = None,
+        filter_text: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.register_theme(OKABE_DARK)
+        self.theme = OKABE_DARK.name
+        self.session = Session(client_factory, profile or TerminalProfile(), monotonic)
+        self._runs_screen = RunsScreen(self.session, filter_text)
+        self._complaint = ("", -REPEATED_NOTICE_S)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The table of runs."""
+        return self._runs_screen
+
+    def on_mount(self) -> None:
+        """Start the threads once there is something to show their answers."""
+        session = self.session
+        self._status_pace = Pace(self, STATUS_INTERVAL_S, self._ask_status, session.monotonic)
+        self._feed = session.feed("runs", self)
+        self.set_interval(1.0, self._count_seconds)
+        session.courier.start()
+        self.call_after_refresh(self._feed.start)
+
+    def on_unmount(self) -> None:
+        """The threads end by themselves."""
+        self._feed.stop()
+        self.session.courier.close()
+
+    @property
+    def front(self) -> FootplateScreen:
+        """The full screen in front, below any question or help."""
+        return next(
+            (each for each in reversed(self.screen_stack) if isinstance(each, FootplateScreen)), self._runs_screen
+        )
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cover everything while there is no room, and uncover it again."""
+        room = fits(event.size.width, event.size.height)
+        covered = isinstance(self.screen, TooSmallScreen)
+        if not room and not covered:
+            self.push_screen(TooSmallScreen())
+        elif room and covered:
+            self.pop_screen()
+
+    def _count_seconds(self) -> None:
+        """Once a second; writes nothing to the terminal unless something counts."""
+        if not self.session.link.paused:
+            self.front.refresh_live_cells()
+        self.front.show_header()
+
+    def on_change_seen(self) -> None:
+        """Some run changed."""
+        recovered = self.session.link.facts().link == "reconnecting"
+        if self.session.link.paused:
+            return
+        self._status_pace.soon()
+        if recovered or isinstance(self.front, RunsScreen):
+            self.front.refresh_data()
+
+    def on_link_quiet(self) -> None:
+        """Nothing changed, so the picture is fresh."""
+        self.session.link.touch()
+        self.front.show_header()
+
+    def on_link_lost(self, message: LinkLost) -> None:
+        """The last data stay; the feed tries again."""
+        self.session.link.lose()
+        self.front.show_header()
+        if not self.session.link.status:
+            self._complain(message.reason)
+
+    def on_request_failed(self, message: RequestFailed) -> None:
+        """A daemon that is away is said in the header; a refusal is said once."""
+        if message.unavailable:
+            self.session.link.lose()
+            self.front.show_header()
+        else:
+            self._complain(f"{message.reason}: {message.hint}" if message.hint else message.reason)
+
+    def _complain(self, reason: str) -> None:
+        now_s = self.session.monotonic()
+        said, said_at_s = self._complaint
+        if reason != said or now_s - said_at_s > REPEATED_NOTICE_S:
+            self._complaint = (reason, now_s)
+            self.notify(visible(reason)[:300], severity="error", markup=False)
+
+    def _ask_status(self) -> None:
+        self.session.courier.ask("status", self, lambda client: StatusArrived(client.status()))
+
+    def on_status_arrived(self, message: StatusArrived) -> None:
+        """New counts for the header."""
+        self.session.link.status = message.status
+        self.session.link.touch()
+        self.front.show_header()
+
+    def action_pause(self) -> None:
+        """Freeze the picture, or let it go on from now."""
+        link = self.session.link
+        link.paused = not link.paused
+        self.front.show_header()
+        if not link.paused:
+            self._status_pace.soon()
+            self.front.refresh_data()
+
+    def action_help(self) -> None:
+        """What every key does."""
+        self.push_screen(HelpScreen(self.front.scope))
+
+    def action_show_runs(self) -> None:
+        """Leave whatever lies above the table of runs."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+
+def run_tui(
+    *,
+    client_factory: ClientFactory = Client,
+    profile: TerminalProfile | None = None,
+    filter_text: str = "",
+) -> int:
+    """Show the screens until the person quits; returns the exit code. `terminal.apply_environment` comes before the
+    import of this module."""
+    import os
+
+    profile = profile or terminal.detect(os.environ, has_terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    refusal = terminal.refuse(profile)
+    if refusal is not None:
+        print(f"footplate: {refusal}", file=sys.stderr)
+        return 2
+    app = FootplateApp(client_factory=client_factory, profile=profile, filter_text=filter_text)
+    app.run()
+    return app.return_code or 0

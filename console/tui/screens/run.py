@@ -1,0 +1,290 @@
+"""One run: what it is, its metrics, the curve of one of them, and its output as it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+
+from console.protocol import ENDED_STATES
+from console.tui.actions import bindings
+from console.tui.curves import Curve, CurveCache, bins_for, chart_lines
+from console.tui.messages import ChangeSeen, ChartArrived, DetailArrived
+from console.tui.pace import Pace
+from console.tui.run_cells import METRIC_COLUMNS, arrowed, elapsed_s, metric_row, run_facts, ticks
+from console.tui.screens.base import FootplateScreen
+from console.tui.text_format import duration, number, state_glyph, visible
+from console.tui.widgets.facts import Fact, Facts
+from console.tui.widgets.header_line import HeaderLine
+from console.tui.widgets.key_bar import KeyBar
+from console.tui.widgets.line_chart import LineChart
+from console.tui.widgets.log_pane import LogPane
+from console.tui.widgets.rule import Rule
+from console.tui.widgets.tab_bar import TabBar
+from console.tui.widgets.virtual_table import VirtualTable
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from console.client import Client
+    from console.protocol import MetricSummary, RunDetail, RunRow
+    from console.tui.actions import Scope
+    from console.tui.session import Session
+
+
+class RunScreen(FootplateScreen):
+    """Follows one run with a feed of its own, which ends with the screen."""
+
+    scope: ClassVar[Scope] = "run"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("run")
+
+    def __init__(self, session: Session, row: RunRow) -> None:
+        super().__init__(session)
+        self._row = row
+        self._detail: RunDetail | None = None
+        self._heard_at_s = session.monotonic()
+        self._key = ""
+        self._drawn_points: tuple[str, int, int] = ("", -1, 0)
+        """Metric, its number of points and the bins of the curve that was asked for last."""
+        self._request_no = 0
+        self._cache = CurveCache()
+        self._feed = session.feed(f"run:{row.id}", self)
+
+    def compose(self) -> ComposeResult:
+        """Head, metrics beside their chart, log."""
+        yield HeaderLine()
+        yield TabBar()
+        yield Rule("Run", id="run-rule")
+        yield Facts(id="run-head")
+        with Horizontal(id="run-middle"):
+            with Vertical(id="run-left"):
+                yield Rule("Metrics", id="metrics-rule")
+                yield VirtualTable(id="run-metrics", empty="no metric yet")
+                yield Rule("Parameters", id="params-rule")
+                yield Facts(id="run-params", name_width_cells=16)
+            with Vertical(id="run-right"):
+                yield Rule("Chart", id="chart-rule")
+                yield LineChart(id="run-chart")
+        yield LogPane(self.session, self._row.id, id="log-pane")
+        yield KeyBar("run")
+
+    def on_mount(self) -> None:
+        """Begin to follow the run."""
+        session, profile = self.session, self.session.profile
+        self._detail_pace = Pace(self, profile.log_interval_s, self._ask_detail, session.monotonic)
+        self._chart_pace = Pace(self, profile.chart_interval_s, self._ask_chart, session.monotonic)
+        table = self._table
+        table.ascii = self._chart.ascii = session.ascii_only
+        table.set_columns(METRIC_COLUMNS)
+        table.focus()
+        self._show_head()
+        self._feed.start()
+
+    def on_unmount(self) -> None:
+        """Nobody looks any more."""
+        self._feed.stop()
+
+    @property
+    def _table(self) -> VirtualTable:
+        return self.query_one(VirtualTable)
+
+    @property
+    def _chart(self) -> LineChart:
+        return self.query_one(LineChart)
+
+    @property
+    def run_under_cursor(self) -> RunRow | None:
+        """The run of this screen."""
+        return self._row
+
+    @property
+    def trail(self) -> str:
+        """The run's name after the tab."""
+        return f"{self._row.label} {self._row.name}"
+
+    def on_change_seen(self, message: ChangeSeen) -> None:
+        """Something new about this run."""
+        message.stop()
+        if not self.session.link.paused:
+            self.refresh_data()
+
+    def refresh_data(self) -> None:
+        """Ask for the run and the end of its log."""
+        self._detail_pace.soon()
+        self.query_one(LogPane).grow()
+
+    def refresh_live_cells(self) -> None:
+        """Count the seconds."""
+        if ticks(self._row):
+            self._show_title()
+
+    def _ask_detail(self) -> None:
+        reference = self._row.id
+
+        def fetch(client: Client) -> DetailArrived:
+            return DetailArrived(client.run(reference))
+
+        self.session.courier.ask(f"detail:{reference}", self, fetch)
+
+    def on_detail_arrived(self, message: DetailArrived) -> None:
+        """Show the run as it is now."""
+        message.stop()
+        self._detail, self._heard_at_s = message.detail, self.session.monotonic()
+        self._row = message.detail.row
+        self.session.link.touch()
+        self._show_head()
+        self._show_metrics()
+        self.query_one(LogPane).say_size(message.detail.log_size_bytes, ended=self._row.state in ENDED_STATES)
+        self._chart_pace.soon()
+        self.show_header()
+
+    def _show_head(self) -> None:
+        detail = self._detail
+        self._show_title()
+        if detail is not None:
+            self.query_one("#run-head", Facts).show(run_facts(detail))
+        params = tuple(Fact(key, value) for key, value in self._row.params.items())
+        self.query_one("#run-params", Facts).show(params or (Fact("none", "seen in the command"),))
+
+    def _show_title(self) -> None:
+        row = self._row
+        now_s = self._detail.now_s + self.session.monotonic() - self._heard_at_s if self._detail else row.created_at_s
+        glyph, colour = state_glyph(row.state, ascii_only=self.session.ascii_only)
+        note = Content.assemble((f"{glyph} {row.state}", f"bold ${colour}"), f" {duration(elapsed_s(row, now_s))}")
+        title = Content.assemble((row.label, "$accent"), f" {visible(row.name)}")
+        self.query_one("#run-rule", Rule).set_title(title, note)
+
+    @property
+    def _metrics(self) -> tuple[MetricSummary, ...]:
+        return self._detail.metrics if self._detail else ()
+
+    def _show_metrics(self) -> None:
+        metrics = self._metrics
+        self._key = self._key if any(metric.key == self._key for metric in metrics) else ""
+        if metrics and not self._key:
+            self._key = metrics[0].key
+        self.query_one("#metrics-rule", Rule).set_title("Metrics", str(len(metrics)) if metrics else "")
+        self._table.set_row_count(len(metrics))
+        self._put_metrics(0)
+
+    def _put_metrics(self, offset: int) -> None:
+        self._table.put_page(offset, [metric_row(each, shown=each.key == self._key) for each in self._metrics[offset:]])
+
+    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
+        """All metrics are here already."""
+        message.stop()
+        self._put_metrics(message.offset)
+
+    def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
+        """The metric under the cursor is the one in the chart."""
+        message.stop()
+        if message.key is not None and message.key != self._key:
+            self._key = message.key
+            self._put_metrics(0)
+            self._ask_chart()
+
+    def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
+        """Enter on a metric gives its chart the room."""
+        message.stop()
+        self.action_zoom()
+
+    def _ask_chart(self) -> None:
+        metric = next((each for each in self._metrics if each.key == self._key), None)
+        if metric is None:
+            self._draw_chart(None)
+            return
+        key, bins = metric.key, bins_for(self._chart.size.width)
+        if self._drawn_points == (key, metric.point_count, bins):
+            return
+        self._drawn_points = (key, metric.point_count, bins)
+        self._request_no += 1
+        request_no, cache, row = self._request_no, self._cache, self._row
+        curves = (Curve(row.id, row.label, row.state in ENDED_STATES),)
+        self.session.courier.ask("run-chart", self, lambda client: cache.load(client, request_no, curves, key, bins))
+
+    def on_chart_arrived(self, message: ChartArrived) -> None:
+        """Draw, unless another metric was chosen meanwhile."""
+        message.stop()
+        if message.request_no == self._request_no:
+            self._draw_chart(message)
+
+    def _draw_chart(self, message: ChartArrived | None) -> None:
+        row = self._row
+        loaded = dict(message.curves) if message else {}
+        lines, focus = chart_lines((Curve(row.id, self._key, ended=False),), loaded, row.id)
+        series = loaded.get(row.id)
+        gaps = f"{series.not_finite_count} not finite" if series and series.not_finite_count else ""
+        self._chart.set_lines(lines, focus=focus, note=gaps, empty="no finite value yet" if series else "no metric yet")
+        metric = next((each for each in self._metrics if each.key == self._key), None)
+        best = f"best {number(metric.best)}  guessed" if metric and metric.best is not None else ""
+        self.query_one("#run-right #chart-rule", Rule).set_title(arrowed(metric) if metric else "Chart", best)
+
+    def on_resize(self) -> None:
+        """More columns want more bins."""
+        self.call_after_refresh(self._ask_chart)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Show which pane the keys go to."""
+        self.query_one("#metrics-rule", Rule).set_active(event.widget.id == "run-metrics")
+        self.query_one("#log-rule", Rule).set_active(event.widget.id == "run-log")
+
+    def action_next_metric(self) -> None:
+        """Chart the next metric."""
+        self._move_metric(1)
+
+    def action_previous_metric(self) -> None:
+        """Chart the previous metric."""
+        self._move_metric(-1)
+
+    def _move_metric(self, step: int) -> None:
+        if self._metrics:
+            self._table.move_cursor((self._table.cursor_row + step) % len(self._metrics))
+
+    def action_follow(self) -> None:
+        """Follow the end of the log, or stop following."""
+        self.query_one(LogPane).toggle_follow()
+
+    def action_search(self) -> None:
+        """Type what to search for."""
+        self.query_one(LogPane).open_search()
+
+    def action_next_hit(self) -> None:
+        """Go to the next line that matches."""
+        self._search(backward=False)
+
+    def action_previous_hit(self) -> None:
+        """Go to the previous line that matches."""
+        self._search(backward=True)
+
+    def _search(self, *, backward: bool) -> None:
+        if not self.query_one(LogPane).search_again(backward=backward):
+            self.say("nothing to search for yet: / asks")
+
+    def action_next_pane(self) -> None:
+        """Focus the next pane."""
+        self.focus_next()
+
+    def action_previous_pane(self) -> None:
+        """Focus the previous pane."""
+        self.focus_previous()
+
+    def action_zoom(self) -> None:
+        """Give the pane in focus the whole screen, or take it back."""
+        if self._zoomed:
+            self.remove_class("-zoom-log", "-zoom-chart")
+        else:
+            self.add_class("-zoom-log" if self.focused and self.focused.id == "run-log" else "-zoom-chart")
+
+    @property
+    def _zoomed(self) -> bool:
+        return self.has_class("-zoom-log") or self.has_class("-zoom-chart")
+
+    def action_back(self) -> None:
+        """Leave the zoom, then the search, then the run."""
+        if self._zoomed:
+            self.remove_class("-zoom-log", "-zoom-chart")
+        elif not self.query_one(LogPane).clear_search():
+            self.dismiss(None)

@@ -1,0 +1,191 @@
+"""The live output of a run: its title, the search line, the lines, and the way to the daemon for all three."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+from textual.content import Content
+
+from console.tui.messages import HitArrived, LogArrived
+from console.tui.pace import Pace
+from console.tui.text_format import bytes_size, visible
+from console.tui.widgets.log_view import LogView
+from console.tui.widgets.prompt import Prompt
+from console.tui.widgets.rule import Rule
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from console.client import Client
+    from console.tui.session import Session
+
+
+class LogPane(Vertical):
+    """Reads on while following, and wherever the reader goes."""
+
+    def __init__(self, session: Session, run_id: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._session = session
+        self._run_id = run_id
+        self._size_bytes = 0
+        self._ended = False
+        self._loaded = False
+        self._hit_bytes: int | None = None
+        """Start of the line that was found last."""
+        self._match_bytes = 0
+        """Where in that line the match lies: the search goes by bytes, the reader by lines."""
+
+    def compose(self) -> ComposeResult:
+        """Title, search line, lines."""
+        yield Rule("Log", id="log-rule")
+        yield Prompt("/", "text to find in the log", id="log-search")
+        yield LogView(id="run-log")
+
+    def on_mount(self) -> None:
+        """Lines come at the pace of the terminal."""
+        self._pace = Pace(self, self._session.profile.log_interval_s, self._ask_end, self._session.monotonic)
+        self.view.ascii = self._session.ascii_only
+        self._show_title()
+
+    @property
+    def view(self) -> LogView:
+        """The lines."""
+        return self.query_one(LogView)
+
+    def grow(self) -> None:
+        """There may be new lines; they are read while the end is in view."""
+        if self.view.follow or not self._loaded:
+            self._pace.soon()
+
+    def say_size(self, size_bytes: int, *, ended: bool) -> None:
+        """How long the log is."""
+        self._size_bytes, self._ended = size_bytes, ended
+        self._show_title()
+
+    def toggle_follow(self) -> None:
+        """Stick to the end, or stay here."""
+        self.view.follow = not self.view.follow
+
+    def _ask_end(self) -> None:
+        self._ask(self.view.end_bytes if self._loaded else None, None)
+
+    def _ask(self, start: int | None, before: int | None) -> None:
+        run_id = self._run_id
+
+        def fetch(client: Client) -> LogArrived:
+            return LogArrived(client.log(run_id, start=start, before=before))
+
+        where = "before" if before is not None else "from" if start is not None else "end"
+        self._session.courier.ask(f"log:{where}", self, fetch)
+
+    def on_log_arrived(self, message: LogArrived) -> None:
+        """Show the lines."""
+        message.stop()
+        self._loaded = True
+        self._session.link.touch()
+        self.view.put_page(message.page)
+        self.say_size(message.page.size_bytes, ended=message.page.ended)
+
+    def on_log_view_lines_wanted(self, message: LogView.LinesWanted) -> None:
+        """The reader comes near lines that are not here."""
+        message.stop()
+        self._ask(message.start, message.before)
+
+    def on_log_view_follow_changed(self, message: LogView.FollowChanged) -> None:
+        """Catch up when following begins."""
+        message.stop()
+        if message.follow:
+            self._hit_bytes = None
+            self.grow()
+        self._show_title()
+
+    def _show_title(self) -> None:
+        view = self.view
+        parts: list[tuple[str, str]] = [("Log", "")]
+        if self._size_bytes:
+            parts.append((f" {bytes_size(self._size_bytes)}", "$text-muted"))
+        if view.highlight:
+            parts.append((f"  /{visible(view.highlight)[:40]}", "bold $accent"))
+        if view.highlight:
+            note = Content("n N next, previous · esc clears")
+        elif self._ended and view.follow:
+            note = Content("ended")
+        elif view.follow:
+            note = Content.styled("following", "$primary")
+        else:
+            note = Content.styled("f follows the end", "$warning")
+        self.query_one(Rule).set_title(Content.assemble(*parts), note)
+
+    def open_search(self) -> None:
+        """Type what to search for."""
+        self.query_one(Prompt).open(self.view.highlight)
+
+    def clear_search(self) -> bool:
+        """Forget the search; False when there is none."""
+        if not self.view.highlight:
+            return False
+        self._look_for("")
+        return True
+
+    def on_prompt_typed(self, message: Prompt.Typed) -> None:
+        """Mark what is in view while typing."""
+        message.stop()
+        self._look_for(message.text)
+
+    def on_prompt_left(self, message: Prompt.Left) -> None:
+        """Go to the first line that matches: from the end upwards while following, else downwards."""
+        message.stop()
+        self._look_for(message.text if message.kept else "")
+        self.view.focus()
+        if self.view.highlight:
+            self.search_again(backward=self.view.follow)
+
+    def _look_for(self, text: str) -> None:
+        if text != self.view.highlight:
+            self.view.highlight = text
+            self._hit_bytes = None
+            self._show_title()
+
+    def search_again(self, *, backward: bool) -> bool:
+        """Ask for the next line that matches; False when there is nothing to search for."""
+        text, view = self.view.highlight, self.view
+        if not text:
+            return False
+        if self._hit_bytes is None:
+            start = view.size_bytes if view.follow else view.start_bytes
+        else:
+            start = self._hit_bytes if backward else self._match_bytes + 1
+        self._search(text, start, backward=backward, wrapped=False)
+        return True
+
+    def _search(self, text: str, start: int, *, backward: bool, wrapped: bool) -> None:
+        run_id = self._run_id
+
+        def fetch(client: Client) -> HitArrived:
+            return HitArrived(text, backward, wrapped, client.search_log(run_id, text, start=start, backward=backward))
+
+        self._session.courier.ask("search", self, fetch)
+
+    def on_hit_arrived(self, message: HitArrived) -> None:
+        """Show the line, go on searching, or start again at the other end once."""
+        message.stop()
+        text, backward, hit = message.text, message.backward, message.hit
+        if text != self.view.highlight:
+            return
+        if hit.offset_bytes is not None and hit.offset_bytes == self._hit_bytes and not (backward or message.wrapped):
+            self._search(text, hit.scanned_to_bytes + 1, backward=False, wrapped=False)
+        elif hit.offset_bytes is not None:
+            self._hit_bytes, self._match_bytes = hit.offset_bytes, hit.scanned_to_bytes
+            self.view.show_line(hit.offset_bytes)
+            if message.wrapped:
+                self._notify("search went on at the end" if backward else "search went on at the top")
+        elif not hit.exhausted:
+            self._search(text, hit.scanned_to_bytes, backward=backward, wrapped=message.wrapped)
+        elif message.wrapped:
+            self._notify(f"no line holds {visible(text)}")
+        else:
+            self._search(text, self._size_bytes if backward else 0, backward=backward, wrapped=True)
+
+    def _notify(self, sentence: str) -> None:
+        self.notify(sentence, markup=False, timeout=3)
