@@ -51,7 +51,7 @@ def test_every_round_reaches_the_metrics_file(trained: Path) -> None:
     lines = [parse_metric_line(line) for line in (trained / "metrics.jsonl").read_bytes().splitlines()]
     assert [line.step for line in lines] == list(range(1, 21))
     assert {key for line in lines for key in line.values} == {
-        f"{split}/{metric}" for split in ("train", "valid") for metric in ("auc", "logloss")
+        f"{split}/{metric}" for split in ("train", "valid") for metric in ("auc", "binary_logloss")
     }
     assert lines[-1].values["train/auc"] > lines[0].values["train/auc"]
     assert 0.7 < lines[-1].values["valid/auc"] < 0.95
@@ -62,7 +62,7 @@ def test_printed_lines_are_read_as_they_are(trained: Path) -> None:
     read = [parse_log_line(line, carry) for line in (trained / "stdout.txt").read_text().splitlines()]
     points = [point for point in read if point is not None]
     assert [step for step, _ in points] == [5, 10, 15, 20]
-    assert {"valid_0/auc", "valid_0/binary_logloss", "training/auc"} <= set(points[0][1])
+    assert {"valid/auc", "valid/binary_logloss", "train/auc"} <= set(points[0][1])
     assert read[-1] is None
 
 

@@ -85,10 +85,9 @@ def metric_writer(path: str) -> Callable[[Any], None]:
     """A LightGBM callback that appends `{"step": …, "train/auc": …}` to `path` after every round."""
 
     def write(env: Any) -> None:
-        names = {"training": "train", "valid_0": "valid"}
         line: dict[str, float] = {"step": env.iteration + 1}
         for data_name, metric, value, _ in env.evaluation_result_list:
-            line[f"{names.get(data_name, data_name)}/{metric.removeprefix('binary_')}"] = value
+            line[f"{data_name}/{metric}"] = value
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -139,7 +138,7 @@ def main() -> None:
         train,
         options.rounds,
         valid_sets=[train, valid],
-        valid_names=["training", "valid_0"],
+        valid_names=["train", "valid"],
         callbacks=callbacks,
     )
     model.save_model("model.txt")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.screen import Screen
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from console.tui.actions import Scope
     from console.tui.session import Session
 
+WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
+HEIGHT_CLASSES: Final = [(0, "-short"), (35, "-tall")]
+"""From how many columns and lines on a screen has which class; the style sheet says what they mean."""
+
 
 class FootplateScreen(Screen[None]):
     """A screen with the two lines above and the one below that all share."""
 
     scope: ClassVar[Scope] = "app"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (35, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTH_CLASSES
+    VERTICAL_BREAKPOINTS = HEIGHT_CLASSES
     DEFAULT_CSS = """
     FootplateScreen {
         background: $background;

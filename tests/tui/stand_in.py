@@ -1,0 +1,364 @@
+"""A daemon in memory for tests of the screens: the same answers every time, and switches for what goes wrong."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from console.client import Client, DaemonRefused, DaemonUnavailable
+from console.protocol import (
+    Change,
+    Hit,
+    LogLine,
+    LogPage,
+    MetricSummary,
+    RunDetail,
+    RunPage,
+    RunRow,
+    Series,
+    SortKey,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from console.protocol import Goal, State
+
+NOW_S = 1_760_009_000.0
+"""2025-10-09 11:23:20 UTC."""
+
+
+@dataclass
+class Box:
+    """What the daemon in memory knows; shared by all its clients."""
+
+    details: list[RunDetail] = field(default_factory=list)
+    logs: dict[str, bytes] = field(default_factory=dict)
+    away: bool = False
+    notice: str = ""
+    position: int = 1
+    stopped: list[tuple[str, str]] = field(default_factory=list)
+    searched: list[tuple[str, int, bool]] = field(default_factory=list)
+    run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
+    refusal: DaemonRefused | None = None
+    news: threading.Condition = field(default_factory=threading.Condition)
+
+    def tell(self) -> None:
+        """Something changed: wake those that wait."""
+        with self.news:
+            self.position += 1
+            self.news.notify_all()
+
+    def replace_run(self, detail: RunDetail) -> None:
+        """Put another state of a run in place of the one with its id."""
+        self.details = [detail if each.row.id == detail.row.id else each for each in self.details]
+        self.tell()
+
+
+class StandIn(Client):
+    """Answers from a `Box` instead of a socket."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(start_daemon=False)
+        self.box = box
+
+    def _check(self) -> None:
+        if self.box.away:
+            raise DaemonUnavailable("no daemon is running", "any footplate command starts one")
+
+    def _detail(self, reference: str) -> RunDetail:
+        self._check()
+        for detail in self.box.details:
+            if reference in (detail.row.id, detail.row.label):
+                return detail
+        raise DaemonRefused(f"there is no run {reference}", "", 404)
+
+    def runs(
+        self,
+        *,
+        text: str = "",
+        states: str = "",  # noqa: ARG002 (the screens do not filter by state yet)
+        sort: SortKey = "started",
+        descending: bool = True,
+        offset: int = 0,
+        limit: int = 256,
+    ) -> RunPage:
+        self._check()
+        self.box.run_queries.append((text, sort, descending))
+        if self.box.refusal is not None:
+            raise self.box.refusal
+        rows = [detail.row for detail in self.box.details]
+        matched = [row for row in rows if text.lower() in f"{row.label} {row.name} {row.project} {row.command}".lower()]
+        matched.sort(key=lambda row: (sort_value(row, sort), row.id), reverse=descending)
+        return RunPage(len(rows), len(matched), offset, NOW_S, tuple(matched[offset : offset + limit]))
+
+    def run(self, reference: str) -> RunDetail:
+        return self._detail(reference)
+
+    def series(self, reference: str, key: str, bins: int) -> Series:
+        detail = self._detail(reference)
+        metric = next((each for each in detail.metrics if each.key == key), None)
+        if metric is None or not metric.point_count:
+            return Series(key, 0, 0, (), (), (), (), ())
+        count = min(bins, metric.point_count)
+        steps = tuple(round((index + 1) * metric.last_step / count) for index in range(count))
+        means = tuple(curve(metric, detail.row.no, (index + 1) / count) for index in range(count))
+        spread = abs(metric.last) * 0.02
+        lows, highs = tuple(mean - spread for mean in means), tuple(mean + spread for mean in means)
+        return Series(key, metric.point_count, 0, steps, means, lows, highs, means)
+
+    def log(
+        self, reference: str, *, start: int | None = None, before: int | None = None, max_bytes: int = 65536
+    ) -> LogPage:
+        detail = self._detail(reference)
+        data = self.box.logs.get(detail.row.id, b"")
+        end = len(data) if before is None else before
+        first = max(0, end - max_bytes) if start is None else start
+        first = data.rfind(b"\n", 0, first) + 1 if first else 0
+        lines, position = [], first
+        for raw in data[first:end].splitlines(keepends=True):
+            lines.append(LogLine(position, raw.rstrip(b"\n").decode("utf-8", "replace"), 0))
+            position += len(raw)
+        return LogPage(first, end, len(data), detail.row.ended_at_s is not None, tuple(lines))
+
+    def search_log(self, reference: str, text: str, *, start: int, backward: bool = False) -> Hit:
+        data = self.box.logs.get(self._detail(reference).row.id, b"").lower()
+        self.box.searched.append((text, start, backward))
+        needle = text.encode().lower()
+        found = data.rfind(needle, 0, start) if backward else data.find(needle, start)
+        if found < 0:
+            return Hit(None, 0 if backward else len(data), exhausted=True)
+        return Hit(data.rfind(b"\n", 0, found) + 1, found, exhausted=False)
+
+    def stop(self, reference: str, actor: str) -> RunDetail:
+        detail = self._detail(reference)
+        self.box.stopped.append((detail.row.label, actor))
+        stopping = replace(detail, row=replace(detail.row, state="stopping"))
+        self.box.replace_run(stopping)
+        return stopping
+
+    def status(self) -> Status:
+        self._check()
+        rows = [detail.row for detail in self.box.details]
+        return Status(
+            host="gpu-03",
+            user="ana",
+            version="0.1.0",
+            running_count=sum(row.state in ("running", "stopping") for row in rows),
+            queued_count=sum(row.state == "queued" for row in rows),
+            failed_count=sum(row.state == "failed" for row in rows),
+            disk_used_percent=94.0,
+            notice=self.box.notice,
+        )
+
+    def changes(self, view: str, since: int) -> Change:  # noqa: ARG002 (every view changes with the box)
+        self._check()
+        with self.box.news:
+            if self.box.position == since:
+                self.box.news.wait(0.3)
+            self._check()
+            return Change(self.box.position, self.box.position != since)
+
+
+def sort_value(row: RunRow, sort: SortKey) -> float | str:
+    """What the daemon would sort by."""
+    match sort:
+        case "name":
+            return row.name
+        case "project":
+            return row.project
+        case "state":
+            return row.state
+        case "metric":
+            return row.metric.last if row.metric and math.isfinite(row.metric.last) else -math.inf
+        case "step":
+            return row.metric.last_step if row.metric else -1
+        case "duration":
+            return (row.ended_at_s or NOW_S) - (row.started_at_s or NOW_S)
+        case "started":
+            return row.started_at_s or math.inf
+        case _:
+            return row.no
+
+
+def curve(metric: MetricSummary, seed: int, x: float) -> float:
+    """A learning curve that ends near the metric's last value."""
+    start = metric.last * (0.6 if metric.goal == "maximize" else 1.8)
+    wobble = 0.012 * metric.last * math.sin(37.0 * x + seed) * (1.2 - x)
+    return metric.last + (start - metric.last) * math.exp(-4.0 * x) + wobble
+
+
+def summary(key: str, last: float, step: int, goal: Goal = "maximize", points: int | None = None) -> MetricSummary:
+    """A metric with a plausible history."""
+    low, high = (last * 0.6, last * 1.002) if goal == "maximize" else (last * 0.998, last * 1.8)
+    return MetricSummary(key, goal, last, step, low, high, step if points is None else points)
+
+
+def make_run(
+    no: int,
+    name: str,
+    *,
+    state: State = "finished",
+    project: str = "churn",
+    command: str = "python train.py --lr 0.1",
+    params: Mapping[str, str] | None = None,
+    metrics: tuple[MetricSummary, ...] = (),
+    started_ago_s: float | None = 3600.0,
+    took_s: float | None = 60.0,
+    exit_code: int | None = 0,
+    signal: str = "",
+    cause: str = "",
+    evidence: str = "",
+    working_dir: str = "/home/ana/churn",
+) -> RunDetail:
+    """A run in any state."""
+    started_at_s = None if started_ago_s is None else NOW_S - started_ago_s
+    live = state in ("running", "starting", "stopping", "queued", "held", "blocked")
+    ended_at_s = None if live or started_at_s is None or took_s is None else started_at_s + took_s
+    row = RunRow(
+        id=f"01K7{no:022d}",
+        no=no,
+        name=name,
+        project=project,
+        state=state,
+        cause=cause,
+        command=command,
+        created_at_s=NOW_S - (started_ago_s or 90.0),
+        started_at_s=started_at_s,
+        ended_at_s=ended_at_s,
+        exit_code=None if live else exit_code,
+        signal=signal,
+        params=dict(params or {}),
+        metric=metrics[0] if metrics else None,
+    )
+    return RunDetail(
+        row=row,
+        argv=tuple(command.split()),
+        working_dir=working_dir,
+        host="gpu-03",
+        run_dir=f"/home/ana/.local/state/footplate/runs/{row.id}",
+        pid=4411 if state in ("running", "stopping") else None,
+        supervisor_pid=4410 if state in ("running", "stopping") else None,
+        metrics=metrics,
+        log_size_bytes=0,
+        evidence=evidence,
+        skipped_line_count=0,
+        skipped_example="",
+        now_s=NOW_S,
+    )
+
+
+def training_log(lines: int) -> bytes:
+    """Output of a training."""
+    text = ["loading data/train.parquet: 41,203 rows, 38 columns", "[LightGBM] [Info] Number of positive: 10931"]
+    text += [f"[{step}]\tvalid_0's auc: {0.62 + 0.2 * (1 - math.exp(-step / 60)):.4f}" for step in range(1, lines)]
+    return ("\n".join(text) + "\n").encode()
+
+
+def example_box() -> Box:
+    """A box in the middle of a working day."""
+    auc = "valid_0/auc"
+    box = Box(
+        [
+            make_run(
+                218,
+                "vit-b lr=1e-3 aug=rand",
+                state="running",
+                project="vit",
+                command="python train.py --lr 1e-3 --aug rand --model vit-b",
+                params={"lr": "1e-3", "aug": "rand", "model": "vit-b"},
+                metrics=(
+                    summary("val/acc", 0.831, 41_000, points=410),
+                    summary("lr", 0.00083, 41_000, "minimize", points=410),
+                    summary("train/loss", 0.612, 41_000, "minimize"),
+                    summary("val/loss", 0.701, 41_000, "minimize", points=410),
+                ),
+                started_ago_s=9612.0,
+            ),
+            make_run(
+                219,
+                "vit-b lr=3e-4",
+                state="running",
+                project="vit",
+                command="python train.py --lr 3e-4 --model vit-b",
+                params={"lr": "3e-4", "model": "vit-b"},
+                metrics=(summary("val/acc", 0.798, 41_000, points=410),),
+                started_ago_s=3912.0,
+            ),
+            make_run(220, "eval r214 robust", state="running", project="vit", started_ago_s=18.0),
+            make_run(222, "vit-b lr=2e-3", state="queued", project="vit", started_ago_s=None),
+            make_run(
+                221,
+                "vit-l lr=3e-3",
+                state="failed",
+                project="vit",
+                metrics=(summary("val/acc", 0.723, 9_100, points=91),),
+                started_ago_s=14_000.0,
+                took_s=10_200.0,
+                exit_code=1,
+                cause="CUDA out of memory",
+                evidence="Traceback (most recent call last):\ntorch.OutOfMemoryError: CUDA out of memory.",
+            ),
+            make_run(
+                217,
+                "churn lr=0.1 leaves=63",
+                command="python train.py --lr 0.1 --leaves 63",
+                params={"lr": "0.1", "leaves": "63"},
+                metrics=(summary(auc, 0.8108, 180),),
+                started_ago_s=20_000.0,
+                took_s=19.2,
+            ),
+            make_run(
+                216,
+                "churn lr=0.1 leaves=31",
+                command="python train.py --lr 0.1 --leaves 31",
+                params={"lr": "0.1", "leaves": "31"},
+                metrics=(summary(auc, 0.809, 200),),
+                started_ago_s=20_400.0,
+                took_s=18.4,
+            ),
+            make_run(
+                215,
+                "churn lr=9",
+                state="stopped",
+                metrics=(summary(auc, math.nan, 12, points=0),),
+                started_ago_s=21_000.0,
+                took_s=7.0,
+                exit_code=None,
+                signal="SIGTERM",
+                cause="stopped by ana",
+            ),
+            make_run(
+                214,
+                "nightly eval",
+                state="interrupted",
+                project="ops",
+                command="./nightly.sh --all",
+                started_ago_s=90_000.0,
+                took_s=4000.0,
+                exit_code=None,
+                cause="reboot",
+            ),
+        ]
+    )
+    for no in range(213, 190, -1):
+        box.details.append(
+            make_run(
+                no,
+                f"churn sweep {no - 190:02d}",
+                command=f"python train.py --leaves {no}",
+                params={"lr": "0.05", "leaves": str(no)},
+                metrics=(summary(auc, 0.76 + (no * 37 % 50) / 1000, 150 + no),),
+                started_ago_s=100_000.0 + 600.0 * (214 - no),
+                took_s=15.0 + no % 7,
+            )
+        )
+    box.logs[box.details[0].row.id] = training_log(400)
+    box.logs[box.details[4].row.id] = (
+        b"epoch 9 step 9100 loss 0.91\nTraceback (most recent call last):\n"
+        b"torch.OutOfMemoryError: CUDA out of memory.\n"
+    )
+    return box
