@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 START_TIMEOUT_S: Final = 20.0
 """How long a daemon may take to answer after it was started, on a loaded machine with a cold disk."""
 ANSWER_TIMEOUT_S: Final = 30.0
+RESTART_AFTER_S: Final = 0.5
+"""When to start another daemon after ours ended because there was one, and still nobody answers."""
 
 _spawned: list[subprocess.Popen[bytes]] = []
 """Daemons that this process started; kept to be reaped, as they are its children while both live."""
@@ -239,7 +241,7 @@ def connect(*, start_daemon: bool) -> socket.socket:
             raise DaemonUnavailable(f"may not open the daemon's socket {paths.socket_path(home)}: {error}") from error
         now_s = time.monotonic()
         # A loser of a start race ends at once; it may also have lost to a daemon that was just ending itself.
-        if process is None or (process.poll() is not None and now_s - started_at_s > 1.0):
+        if process is None or (process.poll() is not None and now_s - started_at_s > RESTART_AFTER_S):
             process, started_at_s = spawn_daemon(home), now_s
         if process.poll() not in (None, 0):
             raise DaemonUnavailable(f"the daemon could not start: {last_words(home)}", f"see {home}/daemon.log")

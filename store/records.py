@@ -1,4 +1,7 @@
-"""Low-rate metadata as SQLModel tables; the migrations create them, a test holds both together."""
+"""Low-rate metadata as SQLModel tables; the migrations create them, a test holds both together.
+
+Importing this costs half a second: the daemon does so when the first run is added, not on its way to the first answer.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ class RunRecord(SQLModel, table=True):
     search_text: str = ""
 
 
-def add_runs(database: Database, records: Sequence[RunRecord]) -> None:
-    """Insert runs whose ids are new, all of them or none."""
+def add_runs(database: Database, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert runs, given by their columns, whose ids are new: all of them or none."""
     with Session(database.engine()) as session:
-        session.add_all(records)
+        session.add_all(RunRecord(**row) for row in rows)
         session.commit()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -144,6 +145,25 @@ class Home:
         found = identity.stat_fields(pid)
         return pid if found is not None and found[0] not in "ZX" else None
 
+    def is_locked(self) -> bool:
+        """Whether a daemon, or what is left of a killed one, holds the lock."""
+        try:
+            with open(os.path.join(self.path, "daemon.lock"), encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
+    def end_daemon(self) -> None:
+        """SIGTERM, and wait until it has let go of everything."""
+        pid = self.daemon_pid()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 15)
+        wait_until(lambda: not self.is_locked())
+
     def kill_daemon(self) -> None:
         """kill -9, and wait until it is gone."""
         pid = self.daemon_pid()
@@ -206,11 +226,7 @@ class Home:
             return
         for name in os.listdir(os.path.join(self.path, "runs")):
             end_run(os.path.join(self.path, "runs", name))
-        pid = self.daemon_pid()
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 15)
-            wait_until(lambda: self.daemon_pid() is None)
+        self.end_daemon()
 
 
 def end_run(run_dir: str) -> None:

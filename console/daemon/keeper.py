@@ -20,7 +20,7 @@ from console.daemon import launch
 from console.daemon.command_journal import CommandJournal
 from console.jobs import reconcile, spec
 from console.protocol import ENDED_STATES
-from store import database, derive, identity, paths, records
+from store import database, derive, identity, paths
 from store.ingest import Index, read_batch
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Keeper:
         )
         self._journal.append(actor, "run", run=new.id, argv=list(new.argv), working_dir=new.working_dir)
         run_dir = spec.write_run_dir(self.home, new, request)
-        records.add_runs(self._database, [launch.record_of(new)])
+        self._add([new])
         watched = self._watched[new.id] = Watched(new, run_dir, "queued")
         self._launch(watched)
         self._changes.tell(["runs"])
@@ -155,6 +155,8 @@ class Keeper:
 
     def remove_project(self, project: str, actor: str) -> int:
         """Delete the ended runs of a project with their directories; returns how many. Raises OSError, RuntimeError."""
+        from store import records
+
         found = records.runs_in_project(self._database, project)
         alive = [f"r{record.no}" for record in found if record.id in self._watched]
         if alive:
@@ -179,6 +181,11 @@ class Keeper:
         self._changes.tell(["runs"])
         return len(found)
 
+    def _add(self, specs: list[Spec]) -> None:
+        from store import records
+
+        records.add_runs(self._database, [launch.columns_of_spec(new) for new in specs])
+
     def _adopt_run_dirs(self) -> None:
         """Watch every run that the index does not know as ended; index the directories that it does not know."""
         rows = self._cursor.execute("select id, state from run").fetchall()
@@ -197,7 +204,7 @@ class Keeper:
                 unknown.append(found)
             self._watched[name] = Watched(found, run_dir, states.get(name, "queued"))
         if unknown:
-            records.add_runs(self._database, [launch.record_of(found) for found in unknown])
+            self._add(unknown)
         for run_id in states.keys() - ENDED_STATES:
             if states[run_id] not in ENDED_STATES and run_id not in self._watched:
                 columns = {"state": "failed", "cause": "its run directory is gone", "ended_at_s": time.time()}

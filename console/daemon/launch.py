@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from console.jobs import exit_cause, reconcile, spec
 from store import derive, identity, paths
-from store.records import RunRecord
 
 if TYPE_CHECKING:
     from console.jobs.reconcile import Facts, Judgement
@@ -49,25 +48,26 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def record_of(new: Spec) -> RunRecord:
-    """A run as the index first knows it."""
+def columns_of_spec(new: Spec) -> dict[str, Any]:
+    """A run as the index first knows it: the columns of its record."""
     command = readable(spec.command_text(new.argv))
     params = {readable(key): readable(value) for key, value in new.params.items()}
     name, project = readable(new.name), readable(new.project)
-    return RunRecord(
-        id=new.id,
-        no=new.no,
-        name=name,
-        project=project,
-        state="queued",
-        command=command,
-        argv=[readable(word) for word in new.argv],
-        working_dir=readable(new.working_dir),
-        host=new.host,
-        params=params,
-        created_at_s=new.created_at_s,
-        search_text=" ".join([f"r{new.no}", name, project, command, *(f"{k}={v}" for k, v in params.items())]).lower(),
-    )
+    searched = [f"r{new.no}", name, project, command, *(f"{key}={value}" for key, value in params.items())]
+    return {
+        "id": new.id,
+        "no": new.no,
+        "name": name,
+        "project": project,
+        "state": "queued",
+        "command": command,
+        "argv": [readable(word) for word in new.argv],
+        "working_dir": readable(new.working_dir),
+        "host": new.host,
+        "params": params,
+        "created_at_s": new.created_at_s,
+        "search_text": " ".join(searched).lower(),
+    }
 
 
 def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import sys
-import threading
 import time
 from typing import Final
 
@@ -24,6 +23,8 @@ LOOK_INTERVAL_S: Final = 1.0
 """Between looks at socket and lock."""
 IDLE_EXIT_S: Final = 600.0
 """Without a live run and without a client for this long, the daemon ends; the next client starts one."""
+WARM_UP_AFTER_S: Final = 1.0
+"""Heavy imports wait this long, so that whoever started us is answered first."""
 BACKLOG: Final = 128
 
 
@@ -69,11 +70,12 @@ class Daemon:
         server = self._server(app.build(self.home, self._database, keeper, changes))
         first = self._bind()
         keeper.start()
-        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+        warming = loop.call_later(WARM_UP_AFTER_S, lambda: loop.run_in_executor(None, warm_up))
         serving = asyncio.create_task(server.serve(sockets=[first]))
         try:
             await self._watch(server, keeper, serving)
         finally:
+            warming.cancel()
             changes.wake_all()
             server.should_exit = True
             await serving
@@ -158,5 +160,7 @@ class Daemon:
 
 
 def warm_up() -> None:
-    """Import what the first command will need, after the socket answers."""
-    import sqlmodel  # noqa: F401
+    """Import what the first command and the first points will need."""
+    import polars  # noqa: F401
+
+    import store.records  # noqa: F401

@@ -86,8 +86,8 @@ def scale_of(traces: Sequence[Trace], focus: int = 0) -> Scale | None:
     low, high = min(ys), max(ys)
     if 0 <= focus < len(traces):
         room = high - low
-        low = max(min(filter(isfinite, traces[focus].minimums), default=low), low - room)
-        high = min(max(filter(isfinite, traces[focus].maximums), default=high), high + room)
+        low = min(low, max(min(filter(isfinite, traces[focus].minimums), default=low), low - room))
+        high = max(high, min(max(filter(isfinite, traces[focus].maximums), default=high), high + room))
     return Scale(x_low, x_high, *_widened(low, high))
 
 

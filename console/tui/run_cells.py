@@ -7,43 +7,50 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
+from console.tui.styles import MUTED
 from console.tui.table_layout import Cell, TableColumn, TableRow
-from console.tui.text_format import clock, duration, fit, number, outcome, state_glyph, visible
+from console.tui.text_format import cell_width, clock, duration, fit, number, outcome, state_glyph, visible
 from console.tui.widgets.facts import Fact
 
 if TYPE_CHECKING:
     from console.protocol import MetricSummary, RunDetail, RunRow, SortKey
 
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
-COMPACT_KEYS: Final = ("state", "no", "name", "key", "metric", "step", "duration", "outcome")
-NORMAL_KEYS: Final = ("state", "no", "name", "key", "metric", "best", "step", "duration", "outcome")
-WIDE_KEYS: Final = (
-    "state",
-    "no",
-    "name",
-    "project",
-    "key",
-    "metric",
-    "best",
-    "step",
-    "duration",
-    "started",
-    "outcome",
+COMPACT: Final = (
+    TableColumn("state", "", 1, pinned=True),
+    TableColumn("no", "run", 5, pinned=True),
+    TableColumn("name", "name", 14, flexible=True),
+    TableColumn("key", "metric", 9, sortable=False),
+    TableColumn("metric", "last", 8, align="right"),
+    TableColumn("step", "step", 6, align="right"),
+    TableColumn("duration", "time", 6, align="right"),
+    TableColumn("outcome", "outcome", 10, sortable=False),
 )
-COLUMNS: Final = {
-    "state": TableColumn("state", "", 1, sortable=True, pinned=True),
-    "no": TableColumn("no", "run", 5, sortable=True, pinned=True),
-    "name": TableColumn("name", "name", 14, flexible=True, sortable=True),
-    "project": TableColumn("project", "project", 10, sortable=True),
-    "key": TableColumn("key", "metric", 11),
-    "metric": TableColumn("metric", "last", 8, align="right", sortable=True),
-    "best": TableColumn("best", "best", 8, align="right"),
-    "step": TableColumn("step", "step", 7, align="right", sortable=True),
-    "duration": TableColumn("duration", "time", 6, align="right", sortable=True),
-    "started": TableColumn("started", "started", 12, align="right", sortable=True),
-    "outcome": TableColumn("outcome", "outcome", 14),
-}
-"""Every column there is; the width of the table decides which are shown."""
+NORMAL: Final = (
+    TableColumn("state", "", 1, pinned=True),
+    TableColumn("no", "run", 5, pinned=True),
+    TableColumn("name", "name", 16, flexible=True),
+    TableColumn("key", "metric", 12, sortable=False),
+    TableColumn("metric", "last", 8, align="right"),
+    TableColumn("best", "best", 8, align="right", sortable=False),
+    TableColumn("step", "step", 7, align="right"),
+    TableColumn("duration", "time", 6, align="right"),
+    TableColumn("outcome", "outcome", 14, sortable=False),
+)
+WIDE: Final = (
+    TableColumn("state", "", 1, pinned=True),
+    TableColumn("no", "run", 5, pinned=True),
+    TableColumn("name", "name", 20, flexible=True),
+    TableColumn("project", "project", 8),
+    TableColumn("key", "metric", 13, sortable=False),
+    TableColumn("metric", "last", 8, align="right"),
+    TableColumn("best", "best", 8, align="right", sortable=False),
+    TableColumn("step", "step", 7, align="right"),
+    TableColumn("duration", "time", 6, align="right"),
+    TableColumn("started", "started", 12, align="right"),
+    TableColumn("outcome", "outcome", 18, sortable=False),
+)
+"""What a table shows, by how much room it has."""
 SORT_CYCLE: Final[tuple[SortKey, ...]] = (
     "started",
     "metric",
@@ -60,13 +67,18 @@ ASCENDING_FIRST: Final[frozenset[SortKey]] = frozenset({"name", "project"})
 
 def columns_for(width_cells: int) -> tuple[TableColumn, ...]:
     """The columns that a table of this width has room for."""
-    keys = WIDE_KEYS if width_cells >= 108 else NORMAL_KEYS if width_cells >= 86 else COMPACT_KEYS
-    return tuple(COLUMNS[key] for key in keys)
+    return WIDE if width_cells >= 118 else NORMAL if width_cells >= 90 else COMPACT
 
 
 def arrowed(metric: MetricSummary) -> str:
     """A metric's key with the direction that is better."""
     return f"{metric.key} {ARROWS.get(metric.goal, '')}"
+
+
+def tail(text: str, width_cells: int) -> str:
+    """The end of a metric's key, where keys differ."""
+    shown = visible(text)
+    return shown if cell_width(shown) <= width_cells else f"…{shown[1 - width_cells :]}"
 
 
 def elapsed_s(row: RunRow, now_s: float) -> float | None:
@@ -102,14 +114,14 @@ def outcome_style(row: RunRow) -> str:
 
 def table_row(row: RunRow, columns: tuple[TableColumn, ...], now_s: float, *, ascii_only: bool = False) -> TableRow:
     """The run as a line of the table."""
-    return TableRow(row.id, tuple(cell(row, column.key, now_s, ascii_only=ascii_only) for column in columns))
+    return TableRow(row.id, tuple(cell(row, column, now_s, ascii_only=ascii_only) for column in columns))
 
 
-def cell(row: RunRow, key: str, now_s: float, *, ascii_only: bool = False) -> Cell:
+def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = False) -> Cell:
     """One cell of the table."""
     metric = row.metric
     glyph, colour = state_glyph(row.state, ascii_only=ascii_only)
-    match key:
+    match column.key:
         case "state":
             return Cell(glyph, f"bold ${colour}")
         case "no":
@@ -119,7 +131,7 @@ def cell(row: RunRow, key: str, now_s: float, *, ascii_only: bool = False) -> Ce
         case "project":
             return Cell(row.project, "$text-muted")
         case "key":
-            return Cell(arrowed(metric) if metric else "", "$text-muted")
+            return Cell(tail(arrowed(metric), column.width_cells) if metric else "", "$text-muted")
         case "metric":
             return Cell(number(metric.last, 8), "bold $foreground") if metric else Cell("-", "$text-muted")
         case "best":
@@ -147,7 +159,7 @@ def card_lines(row: RunRow | None, now_s: float, width_cells: int) -> Content:
     tail = params_text(row.params) or row.command
     ending = f"  {outcome_text(row)}" if row.state in ENDED_STATES else f"  {row.state}"
     first = Content.assemble((fit(head + ending, width_cells), "$foreground"))
-    return Content.assemble(first, "\n", (fit(f" {tail}", width_cells), "$text-muted"))
+    return Content.assemble(first, "\n", (fit(f" {tail}", width_cells), MUTED))
 
 
 def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
@@ -155,13 +167,19 @@ def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
     if row is None:
         return ()
     facts = [
-        Fact("state", state_sentence(row), outcome_style(row) if row.state in ENDED_STATES else "$primary"),
+        Fact("state", state_sentence(row), state_style(row)),
         Fact("started", started_sentence(row, now_s)),
         Fact("project", row.project),
         Fact("command", row.command, wraps=True),
     ]
     facts += [Fact(key, value) for key, value in row.params.items()]
     return tuple(facts)
+
+
+def state_style(row: RunRow) -> str:
+    """The colour of a state in text."""
+    colour = state_glyph(row.state)[1]
+    return MUTED if colour == "text-muted" else f"${colour}"
 
 
 def state_sentence(row: RunRow) -> str:
@@ -191,28 +209,35 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
     """The head of the run screen; nothing in it ticks."""
     row = detail.row
     where = f"{detail.host}" + (f"  pid {detail.pid}" if detail.pid is not None else "")
-    facts = [
-        Fact("state", state_sentence(row), f"bold ${state_glyph(row.state)[1]}"),
-        Fact("started", started_sentence(row, detail.now_s) + f"  on {where}  project {row.project}"),
+    facts: list[Fact] = []
+    if row.state not in LIVE_STATES:
+        facts.append(Fact("state", state_sentence(row), f"bold {state_style(row)}"))
+    if evidence := detail.evidence.strip():
+        facts.append(Fact("evidence", evidence.splitlines()[-1]))
+    facts += [
         Fact("command", row.command),
+        Fact("started", f"{started_sentence(row, detail.now_s)}  on {where}  project {row.project}"),
         Fact("folder", detail.working_dir),
     ]
-    if detail.evidence:
-        facts.insert(1, Fact("evidence", detail.evidence.strip().splitlines()[-1] if detail.evidence.strip() else ""))
     if detail.skipped_line_count:
         lines = "line" if detail.skipped_line_count == 1 else "lines"
         said = f"{detail.skipped_line_count} {lines} could not be read as metrics: {detail.skipped_example}"
-        facts.append(Fact("skipped", said, "$warning"))
+        facts.insert(min(2, len(facts)), Fact("skipped", said, "$warning"))
     return tuple(facts)
 
 
 METRIC_COLUMNS: Final = (
-    TableColumn("key", "metric", 8, flexible=True, pinned=True),
-    TableColumn("last", "last", 8, align="right"),
-    TableColumn("best", "best", 8, align="right"),
-    TableColumn("step", "step", 6, align="right"),
-    TableColumn("n", "n", 6, align="right"),
+    TableColumn("key", "metric", 8, flexible=True, sortable=False, pinned=True),
+    TableColumn("last", "last", 8, align="right", sortable=False),
+    TableColumn("best", "best", 8, align="right", sortable=False),
+    TableColumn("step", "step", 7, align="right", sortable=False),
+    TableColumn("n", "n", 7, align="right", sortable=False),
 )
+
+
+def metric_columns_for(width_cells: int) -> tuple[TableColumn, ...]:
+    """The columns of the metrics table; the key keeps the room to be read."""
+    return METRIC_COLUMNS if width_cells >= 52 else METRIC_COLUMNS[:4] if width_cells >= 42 else METRIC_COLUMNS[:3]
 
 
 def metric_row(metric: MetricSummary, *, shown: bool) -> TableRow:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
+from textual.strip import Strip
 
 from console.tui.theme import OKABE_DARK, SERIES_COLOURS
 from console.tui.widgets.line_chart import ChartLine, LineChart
@@ -74,7 +75,12 @@ def test_only_changed_lines_are_drawn_again() -> None:
         await pause()
         drawn: list[int] = []
         render_line = app.chart.render_line
-        app.chart.render_line = lambda y: (drawn.append(y), render_line(y))[1]  # type: ignore[method-assign]
+
+        def recording(y: int) -> Strip:
+            drawn.append(y)
+            return render_line(y)
+
+        app.chart.render_line = recording  # type: ignore[method-assign]
         app.chart.set_lines([chart_line("a", [*flat, 2.0]), chart_line("b", flat)])
         await pause()
         assert drawn == []
@@ -100,7 +106,7 @@ def test_labels_share_the_width_and_the_rest_is_counted() -> None:
 def test_ascii_level_has_only_ascii() -> None:
     async def check(app: ChartApp, _: Callable[[], Awaitable[None]]) -> None:
         app.chart.ascii = True
-        app.chart.set_lines([chart_line("a", [1, 2, 3]), chart_line("b", [3, 2, 1])], title="loss")
+        app.chart.set_lines([chart_line("a" * 60, [1, 2, 3]), chart_line("b", [3, 2, 1])], title="loss")
         assert all(line.isascii() for line in app.lines())
 
     on_screen(check, (50, 12))

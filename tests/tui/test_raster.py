@@ -79,6 +79,12 @@ def test_only_the_focused_line_has_a_band_and_it_lies_below_the_lines() -> None:
     assert owned(drawn(traces[:1], rows=8, focus=5), BAND) == 0
 
 
+def test_the_scale_holds_every_line_and_the_band_of_one() -> None:
+    traces = [line([0, 1], [0, 0]), line([5, 9], [1, 4], spread=0.5)]
+    assert scale_of(traces, 0) == Scale(0, 9, 0, 4)
+    assert scale_of(traces, 1) == Scale(0, 9, 0, 4.5)
+
+
 def test_an_outlier_of_the_band_does_not_flatten_the_lines() -> None:
     spiky = Trace([0, 1], [0, 1], [0, 0], [0, 1e9])
     scale = scale_of([spiky])
@@ -125,7 +131,7 @@ def test_ten_series_of_200_bins_are_fast() -> None:
         (1e-7, 5e-7, ["1e-7", "2e-7", "3e-7", "4e-7", "5e-7"]),
         (12_000, 13_000, ["12k", "12.5k", "13k"]),
         (950_000, 1_050_000, ["960k", "980k", "1M", "1.02M", "1.04M"]),
-        (99_990, 100_010, ["99990", "99995", "100k", "100005", "100010"]),
+        (99_990, 100_010, ["99990", "99995", "100000", "100005", "100010"]),
     ],
 )
 def test_ticks_are_round(low: float, high: float, labels: list[str]) -> None:

@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widget import Widget
 
 from console.tui.table_layout import lay_out
 from console.tui.theme import OKABE_DARK
@@ -80,6 +82,19 @@ class TableApp(App[None]):
         return [public(message) for message in self.messages if type(message) is kind]
 
 
+def recorded_lines(widget: Widget) -> list[int]:
+    """Grows by the number of every line that the screen asks for."""
+    drawn: list[int] = []
+    render_line = widget.render_line
+
+    def recording(y: int) -> Strip:
+        drawn.append(y)
+        return render_line(y)
+
+    widget.render_line = recording  # type: ignore[method-assign]
+    return drawn
+
+
 def public(message: Message) -> dict[str, object]:
     return {name: value for name, value in vars(message).items() if name in ("offset", "key", "marked", "column_key")}
 
@@ -119,7 +134,7 @@ def test_a_page_is_asked_for_once_and_shows_a_placeholder_meanwhile() -> None:
         await pilot.pause()
         assert app.seen(VirtualTable.PageWanted) == [{"offset": 0}]
         assert app.lines()[2].rstrip() == ">  …"
-        assert app.table.cursor_key is None
+        assert [app.table.cursor_key] == [None]
         app.answer(0, 256)
         await pilot.pause()
         assert app.table.cursor_key == "r1"
@@ -130,9 +145,7 @@ def test_a_page_is_asked_for_once_and_shows_a_placeholder_meanwhile() -> None:
 
 def test_moving_the_cursor_draws_two_lines() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        drawn: list[int] = []
-        render_line = app.table.render_line
-        app.table.render_line = lambda y: (drawn.append(y), render_line(y))[1]  # type: ignore[method-assign]
+        drawn = recorded_lines(app.table)
         await pilot.press("j")
         await pilot.pause()
         assert sorted(drawn) == [1, 2]
@@ -204,7 +217,7 @@ def test_a_run_that_is_gone_hands_the_cursor_to_the_row_in_its_place() -> None:
         await pilot.pause()
         app.replace([key for key in app.keys if key != "r2"])
         await pilot.pause()
-        assert (app.table.cursor_key, app.table.cursor_row) == ("r3", 2)
+        assert [app.table.cursor_key, app.table.cursor_row] == ["r3", 2]
         assert app.seen(VirtualTable.CursorMoved)[-1] == {"key": "r3"}
         app.replace([])
         await pilot.pause()
@@ -245,7 +258,7 @@ def test_marks_are_shown_counted_and_cleared() -> None:
         app.table.toggle_mark()
         app.table.toggle_mark()
         await pilot.pause()
-        assert app.table.marked == ("r0", "r1")
+        assert list(app.table.marked) == ["r0", "r1"]
         assert app.table.cursor_row == 2
         assert [line[:2] for line in app.lines()[1:4]] == [" ●", " ●", "> "]
         assert app.seen(VirtualTable.MarksChanged)[-1] == {"marked": ("r0", "r1")}
@@ -253,7 +266,7 @@ def test_marks_are_shown_counted_and_cleared() -> None:
         assert app.lines()[1][:2] == " *"
         app.table.clear_marks()
         await pilot.pause()
-        assert app.table.marked == ()
+        assert list(app.table.marked) == []
         assert app.seen(VirtualTable.MarksChanged)[-1] == {"marked": ()}
 
     on_screen(names(5), check)

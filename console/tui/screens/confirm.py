@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.tui.actions import bindings
+from console.tui.styles import MUTED
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def stop_question(detail: RunDetail) -> Content:
     return Content.assemble(
         (f"{row.label} ", "bold $accent"),
         (visible(row.name), "bold $foreground"),
-        (f"  {pid} on {visible(detail.host)}\n", "$text-muted"),
+        (f"  {pid} on {visible(detail.host)}\n", MUTED),
         (visible(row.command)[:400], "$foreground"),
         "\n\n",
         ("SIGTERM", "bold $warning"),

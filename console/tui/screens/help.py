@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from console.tui.actions import ACTIONS, SCOPE_TITLES, bindings, in_scope, key_names
+from console.tui.styles import MUTED
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from console.tui.actions import Action, Scope
 
-KEY_COLUMN_CELLS: Final = 22
+KEY_COLUMN_CELLS: Final = 18
 
 
 class HelpScreen(ModalScreen[None]):
@@ -123,5 +124,5 @@ def help_text(scope: Scope, query: str) -> Content:
             parts.append(Content.assemble((keys, "bold $accent"), (action.description, "$foreground"), note))
         parts.append(Content(""))
     if not parts:
-        return Content.styled(f"no key out of {len(ACTIONS)} matches; delete a word", "$text-muted")
+        return Content.styled(f"no key out of {len(ACTIONS)} matches; delete a word", MUTED)
     return Content("\n").join(parts)

@@ -12,7 +12,7 @@ from console.tui.actions import bindings
 from console.tui.curves import Curve, CurveCache, bins_for, chart_lines
 from console.tui.messages import ChangeSeen, ChartArrived, DetailArrived
 from console.tui.pace import Pace
-from console.tui.run_cells import METRIC_COLUMNS, arrowed, elapsed_s, metric_row, run_facts, ticks
+from console.tui.run_cells import arrowed, elapsed_s, metric_columns_for, metric_row, run_facts, ticks
 from console.tui.screens.base import FootplateScreen
 from console.tui.text_format import duration, number, state_glyph, visible
 from console.tui.widgets.facts import Fact, Facts
@@ -78,7 +78,6 @@ class RunScreen(FootplateScreen):
         self._chart_pace = Pace(self, profile.chart_interval_s, self._ask_chart, session.monotonic)
         table = self._table
         table.ascii = self._chart.ascii = session.ascii_only
-        table.set_columns(METRIC_COLUMNS)
         table.focus()
         self._show_head()
         self._feed.start()
@@ -214,7 +213,7 @@ class RunScreen(FootplateScreen):
     def _draw_chart(self, message: ChartArrived | None) -> None:
         row = self._row
         loaded = dict(message.curves) if message else {}
-        lines, focus = chart_lines((Curve(row.id, self._key, ended=False),), loaded, row.id)
+        lines, focus = chart_lines((Curve(row.id, self._chart_label(), ended=False),), loaded, row.id)
         series = loaded.get(row.id)
         gaps = f"{series.not_finite_count} not finite" if series and series.not_finite_count else ""
         self._chart.set_lines(lines, focus=focus, note=gaps, empty="no finite value yet" if series else "no metric yet")
@@ -222,9 +221,17 @@ class RunScreen(FootplateScreen):
         best = f"best {number(metric.best)}  guessed" if metric and metric.best is not None else ""
         self.query_one("#run-right #chart-rule", Rule).set_title(arrowed(metric) if metric else "Chart", best)
 
+    def _chart_label(self) -> str:
+        metric = next((each for each in self._metrics if each.key == self._key), None)
+        return f"{number(metric.last)} at step {metric.last_step}" if metric else ""
+
     def on_resize(self) -> None:
         """More columns want more bins."""
-        self.call_after_refresh(self._ask_chart)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self._table.set_columns(metric_columns_for(self._table.size.width))
+        self._ask_chart()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane the keys go to."""

@@ -15,6 +15,7 @@ from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines, columns_for
 from console.tui.screens.base import FootplateScreen
 from console.tui.screens.run import RunScreen
+from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -40,10 +41,10 @@ PAGE_ROWS: Final = 256
 FIRST_STEPS: Final = Content.assemble(
     ("No runs yet\n\n", "bold $foreground"),
     ("footplate run -- python train.py", "bold $accent"),
-    ("   runs your script and follows it\n", "$text-muted"),
+    ("   runs your script and follows it\n", MUTED),
     ("footplate demo                  ", "bold $accent"),
-    ("   three small runs to look at   \n\n", "$text-muted"),
-    ("This screen fills by itself.", "$text-muted"),
+    ("   three small runs to look at   \n\n", MUTED),
+    ("This screen fills by itself.", MUTED),
 )
 
 
@@ -149,7 +150,7 @@ class RunsScreen(FootplateScreen):
         parts: list[tuple[str, str]] = [("Runs", "")]
         if book.loaded:
             matched = f" {book.matched_count}"
-            parts.append((f"{matched} of {book.total_count}" if self.filter_text else matched, "$text-muted"))
+            parts.append((f"{matched} of {book.total_count}" if self.filter_text else matched, MUTED))
         if self.filter_text:
             parts.append((f"  /{visible(self.filter_text)[:40]}", "bold $accent"))
         if marked_count:

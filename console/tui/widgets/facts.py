@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
+from console.tui.styles import MUTED
 from console.tui.text_format import cell_width, fit, visible
 
 if TYPE_CHECKING:
     from textual.app import RenderResult
+    from textual.geometry import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +50,28 @@ class Facts(Widget):
     def show(self, facts: tuple[Fact, ...]) -> None:
         """Show other facts."""
         if facts != self._facts:
+            lines_differ = len(facts) != len(self._facts)
             self._facts = facts
-            self.refresh()
+            self.refresh(layout=lines_differ)
 
     def render(self) -> RenderResult:
         """The facts that fit the height."""
         return self._content()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 (Textual's)
+        """As many lines as there are facts, where the style sheet asks for `height: auto`."""
+        return sum(len(value_lines(fact, self._value_width(width))) for fact in self._facts)
+
+    def _value_width(self, width: int) -> int:
+        return max(1, width - self._name_width_cells - 1)
+
     def _content(self) -> Content:
-        width, height = self.scrollable_content_region.size
-        value_width = max(1, width - self._name_width_cells - 1)
+        width, height = self.content_size
         lines: list[Content] = []
         for fact in self._facts:
-            for index, text in enumerate(value_lines(fact, value_width)):
+            for index, text in enumerate(value_lines(fact, self._value_width(width))):
                 name = fit("" if index else fact.name, self._name_width_cells)
-                lines.append(Content.assemble((name, "$text-muted"), " ", (text, fact.style)))
+                lines.append(Content.assemble((name, MUTED), " ", (text, fact.style)))
         return Content("\n").join(lines[:height])
 
 

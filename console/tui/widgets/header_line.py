@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from textual.content import Content
 
+from console.tui.styles import MUTED
 from console.tui.text_format import duration, visible
 from console.tui.widgets.line import Line
 
@@ -50,14 +51,14 @@ def counts(status: Status | None) -> Content:
     parts: list[tuple[str, str]] = [
         (f" {visible(status.host)}", "bold $primary"),
         (f" {visible(status.user)}", "$foreground"),
-        ("   ▶ ", "$primary" if status.running_count else "$text-muted"),
-        (str(status.running_count), "bold $primary" if status.running_count else "$text-muted"),
-        (f"  … {status.queued_count}", "$secondary" if status.queued_count else "$text-muted"),
-        (f"  ✗ {status.failed_count}", "bold $error" if status.failed_count else "$text-muted"),
+        ("   ▶ ", "$primary" if status.running_count else MUTED),
+        (str(status.running_count), "bold $primary" if status.running_count else MUTED),
+        (f"  … {status.queued_count}", "$secondary" if status.queued_count else MUTED),
+        (f"  ✗ {status.failed_count}", "bold $error" if status.failed_count else MUTED),
     ]
     if status.disk_used_percent is not None:
         percent = status.disk_used_percent
-        style, mark = "$text-muted", ""
+        style, mark = MUTED, ""
         if percent >= DISK_WARNING_PERCENT:
             style, mark = ("bold $error" if percent >= DISK_ERROR_PERCENT else "$warning"), " !"
         parts.append((f"   disk {percent:.0f}%{mark}", style))
@@ -73,7 +74,7 @@ def freshness(facts: HeaderFacts) -> Content:
         case "paused":
             return Content.styled("= paused ", "bold $accent")
         case "connecting":
-            return Content.styled("connecting… ", "$text-muted")
+            return Content.styled("connecting… ", MUTED)
         case "stale":
             return Content.styled(f"! stale{age} ", "bold $warning")
         case "reconnecting":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from console.tui.actions import footer_actions, key_name
+from console.tui.styles import MUTED
 from console.tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class KeyBar(Line):
         kept = entries_that_fit(self._actions, width - used)
         for action in kept:
             key, word = key_name(action.keys[0]), action.footer
-            parts += [(f" {key}" if not parts else f"  {key}", "bold $accent"), (f" {word}", "$text-muted")]
+            parts += [(f" {key}" if not parts else f"  {key}", "bold $accent"), (f" {word}", MUTED)]
             end = sum(len(text) for text, _ in parts)
             self._spans.append((end - len(key) - len(word) - 1, end, action))
         return Content.assemble(*parts)

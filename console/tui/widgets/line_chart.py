@@ -222,7 +222,7 @@ class LineChart(Widget):
         segments: list[Segment] = []
         for index in sorted(shown):
             mark = ASCII_MARKS[index % len(ASCII_MARKS)] if self.ascii else "━"
-            label = fit(labels[index], min(cell_width(labels[index]), each))
+            label = fit(labels[index], min(cell_width(labels[index]), each), ellipsis="~" if self.ascii else "…")
             focused = index == self._focus_index and len(labels) > 1
             segments.append(Segment(f"{mark} ", Style.from_color(self._colour(self._lines[index].colour).rich_color)))
             segments.append(Segment(f"{label}  ", self._style("title" if focused else "muted")))

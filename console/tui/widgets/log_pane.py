@@ -9,6 +9,7 @@ from textual.content import Content
 
 from console.tui.messages import HitArrived, LogArrived
 from console.tui.pace import Pace
+from console.tui.styles import MUTED
 from console.tui.text_format import bytes_size, visible
 from console.tui.widgets.log_view import LogView
 from console.tui.widgets.prompt import Prompt
@@ -104,7 +105,7 @@ class LogPane(Vertical):
         view = self.view
         parts: list[tuple[str, str]] = [("Log", "")]
         if self._size_bytes:
-            parts.append((f" {bytes_size(self._size_bytes)}", "$text-muted"))
+            parts.append((f" {bytes_size(self._size_bytes)}", MUTED))
         if view.highlight:
             parts.append((f"  /{visible(view.highlight)[:40]}", "bold $accent"))
         if view.highlight:

@@ -89,7 +89,8 @@ class LogView(ScrollView, can_focus=True):
         self._left_cells = 0
         self._widest_cells = 0
         self._hit_bytes: int | None = None
-        self._hit_held = False
+        self._target_bytes: int | None = None
+        self._jumping = False
         self._adjusting = False
         self._asked: set[tuple[int | None, int | None, int]] = set()
         self._obsolete_edges: set[int] = set()
@@ -138,6 +139,9 @@ class LogView(ScrollView, can_focus=True):
             self._asked.clear()
         else:
             self._texts.pop(last_text, None)
+        at_target = self._target_bytes is not None and window.index_of(self._target_bytes) is not None
+        if merged.replaced or at_target or window.end_bytes == window.size_bytes:
+            self._jumping = False
         self._place_view(merged.shifted_lines)
         self._refresh_changed()
         if not window.lines and window.size_bytes:
@@ -150,7 +154,8 @@ class LogView(ScrollView, can_focus=True):
         self._texts.clear()
         self._asked.clear()
         self._obsolete_edges.clear()
-        self._hit_bytes = None
+        self._hit_bytes = self._target_bytes = None
+        self._jumping = False
         self._left_cells = self._widest_cells = 0
         self._place_view(0)
         self._refresh_changed()
@@ -159,18 +164,13 @@ class LogView(ScrollView, can_focus=True):
         """Bring the line with this byte into view and mark it, after asking for it when it is not in memory."""
         self.follow = False
         self._hit_bytes = offset_bytes
-        self._hit_held = True
-        if self._window.index_of(offset_bytes) is None:
-            self._jump(offset_bytes)
-        self._place_view(0)
-        self._refresh_changed()
-        self._ask_near_edges()
+        self._aim(offset_bytes)
 
     def watch_follow(self, follow: bool) -> None:
         self.post_message(self.FollowChanged(follow))
         if not follow:
             return
-        self._hit_held = False
+        self._target_bytes = None
         unread_bytes = self._window.size_bytes - self._window.end_bytes
         if unread_bytes > SKIP_BYTES:
             self._jump(None)
@@ -185,15 +185,18 @@ class LogView(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if round(old_value) == round(new_value):
             return
-        if not self._adjusting:
-            self._hit_held = False
+        # A view that got higher is moved up to the last screenful by Textual; that is nobody's wish.
+        clamped = new_value < old_value and round(new_value) == self.max_scroll_y
+        if not self._adjusting and not clamped:
+            self._target_bytes = None
+            self._jumping = False
             if new_value < old_value:
                 self.follow = False
         self._refresh_changed()
         self._ask_near_edges()
 
     def action_move(self, lines: int) -> None:
-        self._hit_held = False
+        self._target_bytes = None
         if lines < 0:
             self.follow = False
         self.scroll_to(y=self.scroll_offset.y + lines, animate=False, force=True)
@@ -206,11 +209,7 @@ class LogView(ScrollView, can_focus=True):
 
     def action_first(self) -> None:
         self.follow = False
-        self._hit_held = False
-        if self._window.start_bytes:
-            self._hit_bytes, self._hit_held = None, False
-            self._jump(0)
-        self.scroll_to(y=0, animate=False, force=True)
+        self._aim(0)
 
     def action_last(self) -> None:
         if self.follow:
@@ -246,11 +245,11 @@ class LogView(ScrollView, can_focus=True):
         # Assigning virtual_size would repaint everything.
         size = Size(self.size.width, lines)
         self.set_reactive(Widget.virtual_size, size)
-        hit = self._window.index_of(self._hit_bytes) if self._hit_held and self._hit_bytes is not None else None
+        aim = None if self._target_bytes is None else self._window.index_of(self._target_bytes)
         if self.follow:
             target = max(0, lines - height)
-        elif hit is not None:
-            target = max(0, hit - height // 3)
+        elif aim is not None:
+            target = max(0, aim - height // 3)
         else:
             target = self.scroll_offset.y + shifted_lines
         self._adjusting = True
@@ -260,11 +259,21 @@ class LogView(ScrollView, can_focus=True):
         finally:
             self._adjusting = False
 
+    def _aim(self, offset_bytes: int) -> None:
+        """Hold the line with this byte in view until somebody moves, and get it when it is not in memory."""
+        self._target_bytes = offset_bytes
+        if self._window.size_bytes and self._window.index_of(offset_bytes) is None:
+            self._jump(offset_bytes)
+        self._place_view(0)
+        self._refresh_changed()
+        self._ask_near_edges()
+
     def _jump(self, start: int | None) -> None:
         """Ask for lines elsewhere; answers to what was asked for here are late now."""
         self._obsolete_edges = {edge for asked in self._asked for edge in asked[:2] if edge is not None} - {start}
         self._asked.clear()
         self._ask(start, None)
+        self._jumping = True
 
     def _ask(self, start: int | None, before: int | None) -> None:
         asked = (start, before, self._window.size_bytes if before is None else 0)
@@ -274,7 +283,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _ask_near_edges(self) -> None:
         window = self._window
-        if not (self.is_attached and window.lines):
+        if self._jumping or not (self.is_attached and window.lines):
             return
         top, height = self.scroll_offset.y, self.size.height
         if window.start_bytes and top < NEAR_LINES:

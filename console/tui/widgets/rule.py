@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.line import EMPTY, Line
 
@@ -37,7 +38,7 @@ class Rule(Line):
         note = self._note if isinstance(self._note, Content) else Content(visible(self._note))
         left = Content.assemble(("─ ", self.filler_style), title.stylize_before(title_style), " ")
         right = (
-            Content.assemble(" ", note.stylize_before("$text-muted"), (" ─", self.filler_style))
+            Content.assemble(" ", note.stylize_before(MUTED), (" ─", self.filler_style))
             if note.plain
             else EMPTY
         )

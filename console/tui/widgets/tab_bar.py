@@ -6,6 +6,7 @@ from typing import Final
 
 from textual.content import Content
 
+from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.line import EMPTY, Line
 
@@ -28,6 +29,6 @@ class TabBar(Line):
         for key, name in TABS:
             parts += [(f" {key}", "$accent"), (f"{name} ", "bold $foreground")]
         if trail:
-            parts += [("› ", "$text-muted"), (f"{visible(trail)} ", "bold $primary")]
+            parts += [("› ", MUTED), (f"{visible(trail)} ", "bold $primary")]
         right = Content.styled(f"! {visible(notice)} ", "bold $warning") if notice else EMPTY
         self.set_parts(Content.assemble(*parts), right)

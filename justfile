@@ -1,0 +1,48 @@
+# Some build machines set these; they hide what users meet (without bytecode the first frame takes three times as long).
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONUNBUFFERED
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Everything that must hold before a change lands: format, lint, types, contracts, pins, tests
+check: && test
+    uv run ruff format --check
+    uv run ruff check
+    uv run mypy
+    uv run lint-imports
+    uv run python .ci/lock.py --check
+
+# Run the tests; arguments go to pytest
+test *ARGS:
+    uv run pytest -n auto {{ ARGS }}
+
+# Put the code into its standard form
+format:
+    uv run ruff check --fix
+    uv run ruff format
+
+# Measure start-up, commands, idle cost; prints medians with the load of the machine
+bench *ARGS:
+    uv run python -m tests.bench {{ ARGS }}
+
+# Kill the daemon at random while jobs write, then count what every witness saw
+torture *ARGS:
+    uv run python -m tests.torture {{ ARGS }}
+
+# Run the sample project and open the console
+demo *ARGS:
+    uv run footplate demo {{ ARGS }}
+
+# Make the pictures of the README and of docs/
+screenshots *ARGS:
+    uv run python -m tests.screenshots {{ ARGS }}
+
+# Build the wheel and run the demo from it in an empty environment
+wheel:
+    uv run python -m tests.wheel
+
+# Resolve anew and write the exact pins into pyproject.toml
+lock:
+    uv run python .ci/lock.py
