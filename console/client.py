@@ -10,7 +10,6 @@ import json
 import os
 import socket
 import struct
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from console import protocol
 from store import paths
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
     from console.protocol import Change, Hit, Json, LogPage, RunDetail, RunPage, Series, SortKey, Status, Submitted
@@ -271,6 +271,8 @@ def connect_once(path: str) -> socket.socket:
 
 def spawn_daemon(home: str) -> subprocess.Popen[bytes]:
     """Start a daemon that outlives us; when one already runs, the new one ends by itself with exit code 0."""
+    import subprocess  # here, because a command that finds a daemon does not need its 5 ms
+
     try:
         paths.ensure_state_dir(home)
         log = os.open(f"{home}/daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

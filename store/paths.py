@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from typing import Final
 
 SUN_PATH_BYTES: Final = 107
@@ -95,6 +94,8 @@ def choose_socket_path(home: str) -> str:
         usable = False
     if usable and folder != home:
         return noted
+    import tempfile  # here, because it costs every command 7 ms and hardly any needs it
+
     folder = tempfile.mkdtemp(prefix="footplate-", dir=SHORT_SOCKET_DIR)
     path = os.path.join(folder, "daemon.sock")
     write_atomically(os.path.join(home, "socket.path"), os.fsencode(path))
