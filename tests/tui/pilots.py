@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 WAIT_S = 15.0
+QUICK = TerminalProfile(change_interval_s=0.02, chart_interval_s=0.05, log_interval_s=0.02)
+"""The paces of a terminal, shortened for tests that wait for what comes last."""
 
 
 @asynccontextmanager
@@ -24,10 +26,8 @@ async def opened(
     box: Box, *, size: tuple[int, int] = (120, 40), profile: TerminalProfile | None = None, filter_text: str = ""
 ) -> AsyncIterator[tuple[FootplateApp, Pilot[int]]]:
     """The app on a box, once its first data are shown, or its first failure to get any."""
-    app = FootplateApp(
-        client_factory=lambda: StandIn(box), profile=profile or TerminalProfile(), filter_text=filter_text
-    )
-    async with app.run_test(size=size) as pilot:
+    app = FootplateApp(client_factory=lambda: StandIn(box), profile=profile or QUICK, filter_text=filter_text)
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.session.link.facts().link != "connecting")
         await until(pilot, lambda: box.away or app.session.link.status is not None)
         await settle(pilot)
@@ -47,11 +47,11 @@ async def settle(pilot: Pilot[int]) -> None:
     """Wait until the picture has not changed for a while."""
     before, same = "", 0
     for _ in range(100):
-        await pilot.pause(0.05)
+        await pilot.pause(0.04)
         now = screen_text(pilot.app)
         same = same + 1 if now == before else 0
         before = now
-        if same >= 6:
+        if same >= 5:
             return
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def test_the_header_counts_and_says_live() -> None:
     async def drive() -> None:
-        async with opened(example_box()) as (app, pilot):
+        async with opened(example_box()) as (app, _pilot):
             header = screen_text(app).splitlines()[0]
             assert header.split() == ["gpu-03", "ana", "▶", "3", "…", "1", "✗", "1", "disk", "94%", "!", "live"]
 
@@ -164,7 +164,12 @@ def test_nothing_is_painted_while_nothing_changes(monkeypatch: pytest.MonkeyPatc
         async with opened(box) as (app, pilot):
             painted: list[object] = []
             display = app._display
-            monkeypatch.setattr(app, "_display", lambda screen, what: (painted.append(what), display(screen, what)))
+
+            def record(screen: object, what: object) -> None:
+                painted.append(what)
+                display(screen, what)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(app, "_display", record)
             await pilot.pause(3.0)
             assert painted == []
 
@@ -183,7 +188,7 @@ def test_quitting_does_not_wait_for_the_feed() -> None:
 
 def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     async def drive() -> None:
-        async with opened(example_box(), profile=TerminalProfile(no_color=True)) as (app, pilot):
+        async with opened(example_box(), profile=TerminalProfile(no_color=True)) as (app, _pilot):
             svg = app.export_screenshot()
             text = screen_text(app)
             assert app.no_color
@@ -230,7 +235,7 @@ def test_requests_of_one_kind_coalesce_and_the_queue_is_bounded() -> None:
 
 def test_the_header_paints_only_when_it_differs() -> None:
     async def drive() -> None:
-        async with opened(example_box()) as (app, pilot):
+        async with opened(example_box()) as (app, _pilot):
             header = app.screen.query_one(HeaderLine)
             shown = header._left
             app.front.show_header()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.widget import Widget
 
     from console.client import Client
     from console.protocol import MetricSummary, RunDetail, RunRow
@@ -51,6 +52,7 @@ class RunScreen(FootplateScreen):
         """Metric, its number of points and the bins of the curve that was asked for last."""
         self._request_no = 0
         self._cache = CurveCache()
+        self._focus_before_zoom: Widget | None = None
         self._feed = session.feed(f"run:{row.id}", self)
 
     def compose(self) -> ComposeResult:
@@ -281,9 +283,16 @@ class RunScreen(FootplateScreen):
     def action_zoom(self) -> None:
         """Give the pane in focus the whole screen, or take it back."""
         if self._zoomed:
-            self.remove_class("-zoom-log", "-zoom-chart")
+            self._leave_zoom()
         else:
+            self._focus_before_zoom = self.focused
             self.add_class("-zoom-log" if self.focused and self.focused.id == "run-log" else "-zoom-chart")
+
+    def _leave_zoom(self) -> None:
+        self.remove_class("-zoom-log", "-zoom-chart")
+        # A pane that was hidden has lost the focus.
+        if self._focus_before_zoom is not None:
+            self._focus_before_zoom.focus()
 
     @property
     def _zoomed(self) -> bool:
@@ -292,6 +301,6 @@ class RunScreen(FootplateScreen):
     def action_back(self) -> None:
         """Leave the zoom, then the search, then the run."""
         if self._zoomed:
-            self.remove_class("-zoom-log", "-zoom-chart")
+            self._leave_zoom()
         elif not self.query_one(LogPane).clear_search():
             self.dismiss(None)

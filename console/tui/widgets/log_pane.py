@@ -55,8 +55,9 @@ class LogPane(Vertical):
         return self.query_one(LogView)
 
     def grow(self) -> None:
-        """There may be new lines; they are read while the end is in view."""
-        if self.view.follow or not self._loaded:
+        """There may be new lines; they are read while the end of what is here is in view."""
+        view = self.view
+        if view.follow or not self._loaded or view.scroll_offset.y + view.size.height >= view.virtual_size.height:
             self._pace.soon()
 
     def say_size(self, size_bytes: int, *, ended: bool) -> None:

@@ -1,0 +1,147 @@
+"""Strings from outside, wherever a screen shows them: never markup, never a control sequence, never another order."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+
+import pytest
+from textual import events
+
+from console.client import DaemonRefused
+from console.protocol import MetricSummary, RunDetail, Status
+from console.tui.screens.confirm import ConfirmScreen
+from console.tui.screens.run import RunScreen
+from tests.tui.pilots import opened, press, screen_text, until
+from tests.tui.stand_in import Box, StandIn, make_run
+
+HOSTILE = (
+    "[/foo]",
+    "[CLS]",
+    "[@click=app.quit]x[/]",
+    "[bold",
+    "\x1b]52;c;ZXZpbA==\x07",
+    "\x1b]0;owned\x07",
+    "\x1b[2J\x1b[31m",
+    "\u202eevil\u202c",
+    "line\none",
+    "\x9b31m",
+    "zero\u200bwidth\u2066",
+    "tab\there",
+    "模型" * 40,
+    "e\u0301" * 10 + "\u0301" * 30,
+    "$error bold",
+    "\\[x]",
+)
+DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def hostile_runs(text: str, first_no: int) -> list[RunDetail]:
+    """Runs in which everything that can come from outside is `text`."""
+    metric = MetricSummary(text, "maximize", 0.5, 10, 0.1, 0.5, 10)
+    live = make_run(
+        first_no + 2,
+        text,
+        state="running",
+        project=text,
+        command=text,
+        params={text: text},
+        metrics=(metric,),
+        working_dir=text,
+        started_ago_s=1000.0 - first_no,
+    )
+    failed = make_run(
+        first_no + 1,
+        text,
+        state="failed",
+        project=text,
+        command=text,
+        cause=text,
+        evidence=text,
+        signal=text,
+        started_ago_s=1000.0 - first_no,
+    )
+    queued = make_run(first_no, text, state="queued", cause=text, started_ago_s=None)
+    skipped = replace(live, host=text, skipped_line_count=2, skipped_example=text, evidence=text)
+    return [skipped, replace(failed, skipped_line_count=1, skipped_example=text), queued]
+
+
+def hostile_box() -> Box:
+    """A box with nothing else."""
+    box = Box([detail for index, text in enumerate(HOSTILE) for detail in hostile_runs(text, 10 * index)])
+    for detail in box.details:
+        box.logs[detail.row.id] = f"{detail.row.name}\nlast\n".encode()
+    return box
+
+
+class HostileHost(StandIn):
+    """Even the host's and the user's name."""
+
+    def status(self) -> Status:
+        return replace(super().status(), host=self.box.notice, user=self.box.notice)
+
+
+def check(picture: str, lines: int) -> str:
+    """Fails on anything that a terminal would act on."""
+    found = DANGEROUS.search(picture)
+    assert found is None, repr(picture[max(0, found.start() - 40) : found.end() + 20])
+    assert len(picture.splitlines()) == lines
+    return picture
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_strings_from_outside(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drive() -> None:
+        box = hostile_box()
+        monkeypatch.setattr("tests.tui.pilots.StandIn", HostileHost)
+        pictures: dict[str, str] = {}
+        async with opened(box, size=size) as (app, pilot):
+            await press(pilot, "s", "s", "s", "s", "s", "s", "s", "S")
+            for place, detail in enumerate(sorted(box.details, key=lambda each: each.row.no)):
+                row = app.front.run_under_cursor
+                assert row == detail.row, place
+                box.notice = row.name
+                box.tell()
+                await pilot.press("y")
+                await pilot.pause(0.02)
+                pictures[row.id] = check(screen_text(app), size[1])
+                if row.state == "running":
+                    await pilot.press("enter")
+                    await until(pilot, lambda: isinstance(app.screen, RunScreen) and "last" in screen_text(app))
+                    check(screen_text(app), size[1])
+                    await pilot.press("x")
+                    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+                    pictures[row.id] += check(screen_text(app), size[1])
+                    await pilot.press("n", "z", "escape", "escape")
+                await pilot.press("space")
+                app.clear_notifications()
+            assert app.is_running
+        for detail in box.details:
+            if detail.row.name.startswith("["):
+                assert detail.row.name in pictures[detail.row.id], "shown as it is, not read as markup"
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_refusals_and_stops_are_said_as_they_are(text: str) -> None:
+    async def drive() -> None:
+        box = hostile_box()
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            box.refusal = DaemonRefused(text, text, 400)
+            box.tell()
+            await until(pilot, lambda: app._notifications)
+            check(screen_text(app), 24)
+            await pilot.press("slash")
+            for _ in range(2):
+                assert app.focused is not None
+                app.focused.post_message(events.Paste(text))
+                await pilot.press("enter")
+                await pilot.pause(0.05)
+                check(screen_text(app), 24)
+                await pilot.press("escape", "enter", "slash")
+                await pilot.pause(0.05)
+            assert app.is_running
+
+    asyncio.run(drive())

@@ -1,0 +1,358 @@
+"""What the two screens do when keys are pressed and data change."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
+from console.tui.screens.run import RunScreen
+from console.tui.screens.runs import RunsScreen
+from console.tui.widgets.log_view import LogView
+from console.tui.widgets.prompt import PromptInput
+from console.tui.widgets.virtual_table import VirtualTable
+from tests.tui.pilots import opened, press, screen_text, settle, until
+from tests.tui.stand_in import Box, example_box, make_run, summary, training_log
+
+if TYPE_CHECKING:
+    from console.protocol import RunDetail
+
+TO_R218 = ("down", "down", "down")
+
+
+def run_218(box: Box) -> RunDetail:
+    """The run most tests look at."""
+    return box.details[0]
+
+
+def test_without_runs_the_first_steps_are_shown() -> None:
+    async def drive() -> None:
+        box = Box()
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            text = screen_text(app)
+            assert "footplate run -- python train.py" in text
+            assert "footplate demo" in text
+            await press(pilot, "enter", "x", "y", "space")
+            assert "there is no run under the cursor" in screen_text(app)
+            box.details.append(make_run(1, "first one"))
+            box.tell()
+            await until(pilot, lambda: "first one" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_filter_as_typed_kept_and_cleared() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            await press(pilot, "slash", *"vit")
+            assert "Runs 5 of 32  /vit" in screen_text(app)
+            assert "churn" not in screen_text(app)
+            await press(pilot, "enter")
+            assert not isinstance(app.focused, PromptInput)
+            assert "/vit" in screen_text(app)
+            assert len([query for query in box.run_queries if query[0]]) <= 3, "typing is debounced"
+            await press(pilot, "escape")
+            assert "Runs 32" in screen_text(app)
+            await press(pilot, "slash", *"nightly", "escape")
+            assert "Runs 32" in screen_text(app)
+            assert isinstance(app.focused, VirtualTable)
+
+    asyncio.run(drive())
+
+
+def test_no_match_names_the_filter_and_the_way_out() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            await press(pilot, "slash", *"zzz", "enter")
+            text = screen_text(app)
+            assert "no run matches zzz" in text
+            assert "esc clears" in text
+            await press(pilot, "escape")
+            assert "Runs 32" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_sort_cycles_and_reverses() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(120, 40)) as (app, pilot):
+            await press(pilot, "s")
+            assert box.run_queries[-1][1:] == ("metric", True)
+            assert "by metric ▼" in screen_text(app)
+            assert "last▼" in screen_text(app)
+            await press(pilot, "S")
+            assert box.run_queries[-1][1:] == ("metric", False)
+            await press(pilot, "s", "s", "s")
+            assert box.run_queries[-1][1:] == ("name", False), "names read from a to z"
+
+    asyncio.run(drive())
+
+
+def test_marks_overlay_curves_and_survive_a_filter() -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, "down", "down", "space", "space")
+            text = screen_text(app)
+            assert "2 marked" in text
+            await press(pilot, "up", "up")
+            chart_top = screen_text(app).splitlines()[3]
+            assert "r219" in chart_top
+            assert "r218" in chart_top
+            await press(pilot, "slash", *"r221", "enter")
+            assert "2 marked" in screen_text(app)
+            assert "r219" in screen_text(app).splitlines()[3]
+            await press(pilot, "escape", "escape")
+            assert "marked" not in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_the_table_keeps_its_state_while_a_run_is_open() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            await press(pilot, "slash", *"vit", "enter", "s", "space", "down")
+            before = screen_text(app)
+            await press(pilot, "enter")
+            assert isinstance(app.screen, RunScreen)
+            await press(pilot, "escape")
+            assert isinstance(app.screen, RunsScreen)
+            assert screen_text(app).splitlines()[2:4] == before.splitlines()[2:4]
+            assert [line[:4] for line in screen_text(app).splitlines()] == [line[:4] for line in before.splitlines()]
+
+    asyncio.run(drive())
+
+
+def test_more_runs_than_a_page() -> None:
+    async def drive() -> None:
+        box = Box([make_run(no, f"sweep {no}", started_ago_s=1e6 - no) for no in range(1, 2001)])
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            await press(pilot, "G")
+            assert "r1 " in screen_text(app)
+            await press(pilot, "g")
+            assert "sweep 2000" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_seconds_of_running_runs_count() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            line = next(line for line in screen_text(app).splitlines() if "eval r214" in line)
+            await until(pilot, lambda: line not in screen_text(app))
+            assert "eval r214" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_stop_names_the_run_and_wants_a_yes_that_was_meant() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218)
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await pilot.press("y")
+            await pilot.pause()
+            assert isinstance(app.screen, ConfirmScreen), "a yes within the debounce time does not count"
+            text = screen_text(app)
+            for words in ("Stop r218?", "vit-b lr=1e-3 aug=rand", "pid 4411", "gpu-03", "SIGTERM", "SIGKILL", "grace"):
+                assert words in text
+            await pilot.pause(DEBOUNCE_S)
+            await press(pilot, "n")
+            assert box.stopped == []
+            await press(pilot, "x")
+            await pilot.pause(DEBOUNCE_S)
+            await press(pilot, "y")
+            await until(pilot, lambda: box.stopped == [("r218", "ana")])
+            await until(pilot, lambda: "is being stopped" in screen_text(app))
+            assert "stopping" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_what_has_ended_cannot_be_stopped() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "down", "x")
+            assert "r221 vit-l lr=3e-3 has ended already: failed" in screen_text(app)
+            assert not isinstance(app.screen, ConfirmScreen)
+
+    asyncio.run(drive())
+
+
+def test_a_stop_that_fails_is_said() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "x")
+            await pilot.pause(DEBOUNCE_S)
+            box.away = True
+            await press(pilot, "y")
+            await until(pilot, lambda: "could not stop the run" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_copy_says_that_it_was_sent_not_that_it_arrived() -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, *TO_R218, "y")
+            assert app.clipboard == "python train.py --lr 1e-3 --aug rand --model vit-b"
+            assert "sent to terminal: python train.py" in screen_text(app)
+            await press(pilot, "Y")
+            assert app.clipboard.startswith("01K7")
+
+    asyncio.run(drive())
+
+
+def test_a_run_shows_its_end_and_the_evidence() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            await press(pilot, *TO_R218, "down", "enter")
+            text = screen_text(app)
+            assert "✗ failed: CUDA out of memory, exit 1" in text
+            assert "evidence  torch.OutOfMemoryError" in text
+            assert "Traceback (most recent call last):" in text
+
+    asyncio.run(drive())
+
+
+def test_metric_keys_choose_the_curve() -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, *TO_R218, "enter")
+            assert "─ val/acc ↑ ─" in screen_text(app)
+            await press(pilot, "m")
+            assert "─ lr ↓ ─" in screen_text(app)
+            await press(pilot, "right_square_bracket", "down")
+            assert "─ val/loss ↓ ─" in screen_text(app)
+            await press(pilot, "m")
+            assert "─ val/acc ↑ ─" in screen_text(app)
+            await press(pilot, "left_square_bracket")
+            assert "─ val/loss ↓ ─" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_the_log_follows_until_one_looks_elsewhere() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "enter")
+            assert "[399]" in screen_text(app)
+            box.logs[run_218(box).row.id] += b"epoch 42 begins\n"
+            box.tell()
+            await until(pilot, lambda: "epoch 42 begins" in screen_text(app))
+            await press(pilot, "tab", "g")
+            assert "loading data/train.parquet" in screen_text(app)
+            assert "f follows the end" in screen_text(app)
+            box.logs[run_218(box).row.id] += b"epoch 43 begins\n"
+            box.tell()
+            await settle(pilot)
+            assert "epoch 43" not in screen_text(app)
+            await press(pilot, "f")
+            await until(pilot, lambda: "epoch 43 begins" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_search_goes_through_the_daemon_and_wraps_with_a_notice() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "enter", "slash", *"LOADING", "enter")
+            await until(pilot, lambda: "loading data/train.parquet" in screen_text(app))
+            assert app.screen.query_one(LogView).highlight == "LOADING"
+            await press(pilot, "n")
+            await until(pilot, lambda: "search went on at the top" in screen_text(app))
+            await press(pilot, "escape", "slash", *"[20]", "enter", "n", "N")
+            await until(pilot, lambda: "[20]" in screen_text(app))
+            await press(pilot, "escape", "slash", *"no such words", "enter")
+            await until(pilot, lambda: "no line holds no such words" in screen_text(app))
+            await press(pilot, "escape", "escape")
+            assert isinstance(app.screen, RunsScreen)
+
+    asyncio.run(drive())
+
+
+def test_next_hit_goes_to_another_line_although_the_search_goes_by_bytes() -> None:
+    async def drive() -> None:
+        box = example_box()
+        box.logs[run_218(box).row.id] = b"a needle and a needle\nnothing\nneedle again\n"
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "enter", "tab", "up", "slash", *"needle", "enter")
+            hits = [app.screen.query_one(LogView)._hit_bytes]
+            for key in ("n", "n", "N"):
+                await press(pilot, key)
+                hits.append(app.screen.query_one(LogView)._hit_bytes)
+            assert hits == [0, 30, 0, 30]
+
+    asyncio.run(drive())
+
+
+def test_zoom_gives_the_focused_pane_the_screen() -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, *TO_R218, "enter", "z")
+            assert "Log" not in screen_text(app)
+            assert "─ val/acc ↑ ─" in screen_text(app)
+            await press(pilot, "z", "tab", "z")
+            assert "─ val/acc ↑ ─" not in screen_text(app)
+            assert "─ Log" in screen_text(app)
+            await press(pilot, "escape")
+            assert "─ val/acc ↑ ─" in screen_text(app)
+            assert isinstance(app.screen, RunScreen)
+
+    asyncio.run(drive())
+
+
+def test_a_run_without_metrics_and_output() -> None:
+    async def drive() -> None:
+        box = Box([make_run(1, "silent", state="running")])
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            await press(pilot, "enter")
+            text = screen_text(app)
+            assert "no metric yet" in text
+            assert "no output yet" in text
+            await press(pilot, "m", "n", "f", "z", "z")
+            silent = box.details[0]
+            acc = summary("acc", 0.5, 3)
+            box.logs[silent.row.id] = training_log(3)
+            box.replace_run(replace(silent, row=replace(silent.row, metric=acc), metrics=(acc,)))
+            await until(pilot, lambda: "acc ↑" in screen_text(app) and "[2]" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_a_run_that_ends_while_it_is_looked_at() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "enter")
+            first = run_218(box)
+            row = replace(
+                first.row, state="failed", ended_at_s=first.now_s, exit_code=137, cause="killed: out of memory"
+            )
+            box.replace_run(replace(first, row=row, pid=None))
+            await until(pilot, lambda: "✗ failed: killed: out of memory, exit 137" in screen_text(app))
+            await until(pilot, lambda: "─ ended" in screen_text(app) or " ended ─" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_a_run_that_is_removed_while_it_is_looked_at() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218, "enter")
+            box.details = box.details[1:]
+            box.tell()
+            await until(pilot, lambda: "there is no run" in screen_text(app))
+            await press(pilot, "escape")
+            assert "Runs 31" in screen_text(app)
+
+    asyncio.run(drive())
