@@ -65,7 +65,11 @@ class Figure(NamedTuple):
 
 
 def measured(
-    name: str, unit: str, bound: float | None, measure: Callable[[], tuple[float, float | None]], baseline_name: str = ""
+    name: str,
+    unit: str,
+    bound: float | None,
+    measure: Callable[[], tuple[float, float | None]],
+    baseline_name: str = "",
 ) -> Figure:
     """One figure, taken again while the machine is busy; of several the smallest stands."""
     figures = []
@@ -202,7 +206,9 @@ def bench(programs: Path, home: Home, idle_s: float) -> list[Figure]:
 def main() -> int:
     """Entry point; 1 when a figure is above its bound on a quiet machine."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--idle", type=float, default=60.0, metavar="SECONDS", help="how long to watch the idle console")
+    parser.add_argument(
+        "--idle", type=float, default=60.0, metavar="SECONDS", help="how long to watch the idle console"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="footplate-bench-") as name:

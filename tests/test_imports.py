@@ -27,7 +27,8 @@ def loaded_after(statement: str) -> set[str]:
     [
         "import console.tui.app",
         "import console.tui.terminal, console.client, console.protocol",
-        "import console.cli.ps, console.cli.runs, console.cli.show, console.cli.logs, console.cli.stop, console.cli.run",
+        "import console.cli.ps, console.cli.runs, console.cli.show, console.cli.logs, console.cli.stop",
+        "import console.cli.run",
         "import console.cli.demo, console.cli.follow",
     ],
 )
@@ -65,7 +66,11 @@ def test_modules_stay_small_enough_to_know_one_thing(package: str) -> None:
 
 def test_every_dependency_says_why_it_is_there() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    lines = [line for section in ("dependencies = [", "dev = [") for line in text.split(section, 1)[1].split("\n]")[0].split("\n")]
+    lines = [
+        line
+        for section in ("dependencies = [", "dev = [")
+        for line in text.split(section, 1)[1].split("\n]")[0].split("\n")
+    ]
     assert [line for line in lines if '"' in line and "  # " not in line] == []
 
 

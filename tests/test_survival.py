@@ -38,7 +38,7 @@ def terminals() -> Iterator[list[Terminal]]:
         terminal.close()
 
 
-def patient_run(home: Home, go: Path) -> list[str]:
+def patient_run(go: Path) -> list[str]:
     """The command line of a run that waits for the file `go` and then ends with exit code 7."""
     return [FOOTPLATE, "run", "--name", "patient", "--", sys.executable, "-c", PATIENT, str(go)]
 
@@ -47,7 +47,7 @@ def test_a_run_survives_the_death_of_daemon_and_console_and_a_dropped_connection
     home: Home, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
     go = tmp_path / "go"
-    started = Terminal(patient_run(home, go), home.environment(TERM="xterm-256color"))
+    started = Terminal(patient_run(go), home.environment(TERM="xterm-256color"))
     terminals.append(started)
     started.read_until(lambda shown: shown.shows("running"))
     run_id = home.client().runs().rows[0].id
@@ -72,7 +72,7 @@ def test_the_live_view_shows_the_metric_and_any_key_leaves_it(
     home: Home, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
     go = tmp_path / "go"
-    terminal = Terminal(patient_run(home, go), home.environment(TERM="xterm-256color"), 80, 24)
+    terminal = Terminal(patient_run(go), home.environment(TERM="xterm-256color"), 80, 24)
     terminals.append(terminal)
     terminal.read_until(lambda shown: shown.shows("loss ↓ guessed   last 0.5"))
     assert terminal.screen.display[0].startswith("▶ r1  patient  running")
@@ -85,7 +85,7 @@ def test_the_live_view_shows_the_metric_and_any_key_leaves_it(
 
 
 def test_ctrl_c_leaves_the_live_view_and_the_run_alone(home: Home, tmp_path: Path, terminals: list[Terminal]) -> None:
-    terminal = Terminal(patient_run(home, tmp_path / "go"), home.environment(TERM="xterm-256color"), 80, 24)
+    terminal = Terminal(patient_run(tmp_path / "go"), home.environment(TERM="xterm-256color"), 80, 24)
     terminals.append(terminal)
     terminal.read_until(lambda shown: shown.shows("running"))
     terminal.type("\x03")
@@ -94,7 +94,14 @@ def test_ctrl_c_leaves_the_live_view_and_the_run_alone(home: Home, tmp_path: Pat
 
 
 def test_the_live_view_ends_with_the_run_and_shows_why_it_failed(home: Home, terminals: list[Terminal]) -> None:
-    argv = [FOOTPLATE, "run", "--", sys.executable, "-c", "print('almost'); raise ValueError('bad \\x1b]0;x\\x07 thing')"]
+    argv = [
+        FOOTPLATE,
+        "run",
+        "--",
+        sys.executable,
+        "-c",
+        "print('almost'); raise ValueError('bad \\x1b]0;x\\x07 thing')",
+    ]
     terminal = Terminal(argv, home.environment(TERM="xterm-256color"), 100, 24)
     terminals.append(terminal)
     assert terminal.wait() == 1
@@ -107,7 +114,7 @@ def test_the_live_view_reconnects_when_the_daemon_is_killed(
     home: Home, tmp_path: Path, terminals: list[Terminal]
 ) -> None:
     go = tmp_path / "go"
-    terminal = Terminal(patient_run(home, go), home.environment(TERM="xterm-256color"), 100, 24)
+    terminal = Terminal(patient_run(go), home.environment(TERM="xterm-256color"), 100, 24)
     terminals.append(terminal)
     terminal.read_until(lambda shown: shown.shows("running"))
     home.kill_daemon()
@@ -134,9 +141,7 @@ def test_a_dumb_terminal_gets_the_log_and_not_the_live_view(home: Home, terminal
     assert terminal.shows("hello there")
 
 
-def test_the_console_refuses_a_dumb_terminal_and_a_pipe_with_the_way_out(
-    home: Home, terminals: list[Terminal]
-) -> None:
+def test_the_console_refuses_a_dumb_terminal_and_a_pipe_with_the_way_out(home: Home, terminals: list[Terminal]) -> None:
     terminal = Terminal([FOOTPLATE], home.environment(TERM="dumb"), 120, 24)
     terminals.append(terminal)
     assert terminal.wait() != 0

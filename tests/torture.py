@@ -1,8 +1,8 @@
 """`just torture --kills 50`: kill -9 the daemon at random while jobs write, then count what every witness saw.
 
-Four long jobs log 20 metrics a step to their metrics file and one to their output; after each step each notes the step in a
-witness file of its own. Short commands are started all the while; each notes that it was started. Between the kills a
-client asks the daemon without pause. At the end:
+Four long jobs log 20 metrics a step to their metrics file and one to their output; after each step each notes the step
+in a witness file of its own. Short commands are started all the while; each notes that it was started. After each kill
+a client asks the daemon without pause. At the end:
 
     lost       steps that a witness has and the index has not, or not with every value
     doubled    steps that the index has more than once
@@ -210,16 +210,13 @@ def report(findings: Findings, load_before: float) -> str:
     """The figures as one paragraph."""
     ordered = sorted(findings.takeovers_s)
     median_s = statistics.median(ordered)
-    return "\n".join(
-        [
-            f"kills {findings.kills}, acknowledged steps {findings.steps}, points in the index {findings.points}, "
-            f"short commands accepted {findings.short_commands}",
-            f"lost {findings.lost}, doubled {findings.doubled}, started twice {findings.twice}, "
-            f"wrong final states {findings.wrong}",
-            f"next answered query after a kill: p50 {median_s * 1000:.0f} ms, max {ordered[-1] * 1000:.0f} ms "
-            f"(bound p50 {TAKEOVER_LIMIT_S * 1000:.0f} ms); load before {load_before:.2f}, after {os.getloadavg()[0]:.2f}",
-        ]
-    )
+    load = f"load before {load_before:.2f}, after {os.getloadavg()[0]:.2f}"
+    took = f"p50 {median_s * 1000:.0f} ms, max {ordered[-1] * 1000:.0f} ms"
+    return f"""\
+kills {findings.kills}, acknowledged steps {findings.steps}, points in the index {findings.points}, \
+short commands accepted {findings.short_commands}
+lost {findings.lost}, doubled {findings.doubled}, started twice {findings.twice}, wrong final states {findings.wrong}
+next answered query after a kill: {took} (bound p50 {TAKEOVER_LIMIT_S * 1000:.0f} ms); {load}"""
 
 
 def main() -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
+import signal
 import socket
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -18,6 +20,9 @@ from console.daemon.changes import Changes
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
 from store import database, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOOK_INTERVAL_S: Final = 1.0
 """Between looks at socket and lock."""
@@ -52,6 +57,29 @@ def write_launch_note(home: str) -> None:
     paths.write_atomically(os.path.join(home, "daemon.json"), json.dumps(note).encode())
 
 
+class Server(uvicorn.Server):
+    """uvicorn without its ten wake-ups a second, and without its signal handlers, which would end the process early."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Sleep until `end`."""
+        await self.on_tick(0)
+        await self._ending.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the daemon."""
+        yield
+
+    def end(self) -> None:
+        """Close the listeners and let requests in flight come to their end."""
+        self.should_exit = True
+        self._ending.set()
+
+
 class Daemon:
     """One life of the daemon on its event loop."""
 
@@ -72,17 +100,20 @@ class Daemon:
         keeper.start()
         warming = loop.call_later(WARM_UP_AFTER_S, lambda: loop.run_in_executor(None, warm_up))
         serving = asyncio.create_task(server.serve(sockets=[first]))
+        told_to_end = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told_to_end.set)
         try:
-            await self._watch(server, keeper, serving)
+            await self._watch(server, keeper, told_to_end)
         finally:
             warming.cancel()
             changes.wake_all()
-            server.should_exit = True
+            server.end()
             await serving
             await asyncio.to_thread(keeper.close)
             self._unlink_socket()
 
-    def _server(self, application: app.Application) -> uvicorn.Server:
+    def _server(self, application: app.Application) -> Server:
         config = uvicorn.Config(
             application,
             http=PeerCheckedProtocol,
@@ -96,13 +127,16 @@ class Daemon:
             timeout_keep_alive=3600,
             timeout_graceful_shutdown=3,
         )
-        return uvicorn.Server(config)
+        return Server(config)
 
-    async def _watch(self, server: uvicorn.Server, keeper: Keeper, serving: asyncio.Task[None]) -> None:
+    async def _watch(self, server: Server, keeper: Keeper, told_to_end: asyncio.Event) -> None:
         """Every second: is the lock still ours, the socket still there, the keeper alive, anybody in need of us?"""
         needed_at_s = time.monotonic()
-        while not serving.done():
-            await asyncio.wait([serving], timeout=LOOK_INTERVAL_S)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told_to_end.wait(), LOOK_INTERVAL_S)
+            if told_to_end.is_set():
+                return
             if not keeper.alive:
                 report("the thread that writes has died: leaving, the next client starts a new daemon")
                 return
@@ -146,7 +180,7 @@ class Daemon:
         self._socket_facts = os.lstat(self._socket_path)
         return listener
 
-    async def _add_socket(self, server: uvicorn.Server) -> None:
+    async def _add_socket(self, server: Server) -> None:
         """A second listener with the same protocol; connections over the old one stay."""
         protocol = functools.partial(
             PeerCheckedProtocol, config=server.config, server_state=server.server_state, app_state={}

@@ -97,9 +97,10 @@ class FootplateApp(App[int]):
 
     def _count_seconds(self) -> None:
         """Once a second; writes nothing to the terminal unless something counts."""
-        if not self.session.link.paused:
-            self.front.refresh_live_cells()
-        self.front.show_header()
+        front = self.front
+        if front.present and not self.session.link.paused:
+            front.refresh_live_cells()
+        front.show_header()
 
     def on_change_seen(self) -> None:
         """Some run changed."""
@@ -107,7 +108,7 @@ class FootplateApp(App[int]):
         if self.session.link.paused:
             return
         self._status_pace.soon()
-        if recovered or isinstance(self.front, RunsScreen):
+        if self.front.present and (recovered or isinstance(self.front, RunsScreen)):
             self.front.refresh_data()
 
     def on_link_quiet(self) -> None:
@@ -153,7 +154,8 @@ class FootplateApp(App[int]):
         self.front.show_header()
         if not link.paused:
             self._status_pace.soon()
-            self.front.refresh_data()
+            if self.front.present:
+                self.front.refresh_data()
 
     def action_help(self) -> None:
         """What every key does."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.screen import Screen
 
 from console.tui.messages import RequestFailed, StopAccepted, StopTargetArrived
+from console.tui.presence import is_present
 from console.tui.screens.confirm import ConfirmScreen, stop_question
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
@@ -46,6 +47,11 @@ class FootplateScreen(Screen[None]):
         return None
 
     @property
+    def present(self) -> bool:
+        """Its parts are there."""
+        return is_present(self, self)
+
+    @property
     def trail(self) -> str:
         """What the tab bar says after the name of the tab."""
         return ""
@@ -58,14 +64,17 @@ class FootplateScreen(Screen[None]):
 
     def show_header(self) -> None:
         """Bring header and tab bar up to date."""
+        if not self.present:
+            return
         facts = self.session.link.facts()
         self.query_one(HeaderLine).show(facts)
         self.query_one(TabBar).show(self.trail, facts.status.notice if facts.status else "")
 
     def on_screen_resume(self) -> None:
         """Data may have changed while another screen was on top."""
-        self.show_header()
-        self.refresh_data()
+        if self.present:
+            self.show_header()
+            self.refresh_data()
 
     def action_stop(self) -> None:
         """Look at the run as it is now, then ask."""

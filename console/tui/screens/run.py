@@ -109,7 +109,7 @@ class RunScreen(FootplateScreen):
     def on_change_seen(self, message: ChangeSeen) -> None:
         """Something new about this run."""
         message.stop()
-        if not self.session.link.paused:
+        if self.present and not self.session.link.paused:
             self.refresh_data()
 
     def refresh_data(self) -> None:
@@ -133,6 +133,8 @@ class RunScreen(FootplateScreen):
     def on_detail_arrived(self, message: DetailArrived) -> None:
         """Show the run as it is now."""
         message.stop()
+        if not self.present:
+            return
         self._detail, self._heard_at_s = message.detail, self.session.monotonic()
         self._row = message.detail.row
         self.session.link.touch()
@@ -182,7 +184,7 @@ class RunScreen(FootplateScreen):
     def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
         """The metric under the cursor is the one in the chart."""
         message.stop()
-        if message.key is not None and message.key != self._key:
+        if message.key is not None and message.key != self._key and self.present:
             self._key = message.key
             self._put_metrics(0)
             self._ask_chart()
@@ -193,6 +195,8 @@ class RunScreen(FootplateScreen):
         self.action_zoom()
 
     def _ask_chart(self) -> None:
+        if not self.present:
+            return
         metric = next((each for each in self._metrics if each.key == self._key), None)
         if metric is None:
             self._draw_chart(None)
@@ -209,7 +213,7 @@ class RunScreen(FootplateScreen):
     def on_chart_arrived(self, message: ChartArrived) -> None:
         """Draw, unless another metric was chosen meanwhile."""
         message.stop()
-        if message.request_no == self._request_no:
+        if message.request_no == self._request_no and self.present:
             self._draw_chart(message)
 
     def _draw_chart(self, message: ChartArrived | None) -> None:
@@ -232,6 +236,8 @@ class RunScreen(FootplateScreen):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
+        if not self.present:
+            return
         self._table.set_columns(metric_columns_for(self._table.size.width))
         self._ask_chart()
 

@@ -125,7 +125,7 @@ class RunsScreen(FootplateScreen):
 
     def on_page_arrived(self, message: PageArrived) -> None:
         """Show a page unless it answers a question that is no longer asked."""
-        if message.query_no != self._query_no or not self.is_mounted:
+        if message.query_no != self._query_no or not self.present:
             return
         first_one = not self._book.loaded
         page = message.page
@@ -172,6 +172,8 @@ class RunsScreen(FootplateScreen):
         self.call_after_refresh(self._fit_columns)
 
     def _fit_columns(self) -> None:
+        if not self.present:
+            return
         self._table.set_columns(columns_for(self._table.size.width))
         for offset in self._book.offsets():
             self._put_rows(offset)

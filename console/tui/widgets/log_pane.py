@@ -9,6 +9,7 @@ from textual.content import Content
 
 from console.tui.messages import HitArrived, LogArrived
 from console.tui.pace import Pace
+from console.tui.presence import is_present
 from console.tui.styles import MUTED
 from console.tui.text_format import bytes_size, visible
 from console.tui.widgets.log_view import LogView
@@ -45,9 +46,14 @@ class LogPane(Vertical):
 
     def on_mount(self) -> None:
         """Lines come at the pace of the terminal."""
+        self._home = self.screen
         self._pace = Pace(self, self._session.profile.log_interval_s, self._ask_end, self._session.monotonic)
         self.view.ascii = self._session.ascii_only
         self._show_title()
+
+    @property
+    def _present(self) -> bool:
+        return is_present(self, self._home)
 
     @property
     def view(self) -> LogView:
@@ -70,6 +76,8 @@ class LogPane(Vertical):
         self.view.follow = not self.view.follow
 
     def _ask_end(self) -> None:
+        if not self._present:
+            return
         self._ask(self.view.end_bytes if self._loaded else None, None)
 
     def _ask(self, start: int | None, before: int | None) -> None:
@@ -84,6 +92,8 @@ class LogPane(Vertical):
     def on_log_arrived(self, message: LogArrived) -> None:
         """Show the lines."""
         message.stop()
+        if not self._present:
+            return
         self._loaded = True
         self._session.link.touch()
         self.view.put_page(message.page)
@@ -97,6 +107,8 @@ class LogPane(Vertical):
     def on_log_view_follow_changed(self, message: LogView.FollowChanged) -> None:
         """Catch up when following begins."""
         message.stop()
+        if not self._present:
+            return
         if message.follow:
             self._hit_bytes = None
             self.grow()
@@ -173,7 +185,7 @@ class LogPane(Vertical):
         """Show the line, go on searching, or start again at the other end once."""
         message.stop()
         text, backward, hit = message.text, message.backward, message.hit
-        if text != self.view.highlight:
+        if not self._present or text != self.view.highlight:
             return
         if hit.offset_bytes is not None and hit.offset_bytes == self._hit_bytes and not (backward or message.wrapped):
             self._search(text, hit.scanned_to_bytes + 1, backward=False, wrapped=False)

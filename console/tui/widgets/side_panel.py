@@ -10,6 +10,7 @@ from textual.content import Content
 from console.protocol import ENDED_STATES
 from console.tui.curves import MOST_CURVES, Curve, CurveCache, bins_for, chart_lines
 from console.tui.pace import Pace
+from console.tui.presence import is_present
 from console.tui.run_cells import arrowed, side_facts
 from console.tui.text_format import visible
 from console.tui.widgets.facts import Facts
@@ -81,7 +82,7 @@ class SidePanel(Vertical):
     def ask_chart(self) -> None:
         """Ask for the curves of the run under the cursor and of those that are marked."""
         row = self._row
-        if not self.display:
+        if not (self.display and is_present(self, self.screen)):
             return
         metric = next((each.metric for each in (row, *self._marked.values()) if each and each.metric), None)
         if row is None or metric is None:
@@ -97,7 +98,7 @@ class SidePanel(Vertical):
     def on_chart_arrived(self, message: ChartArrived) -> None:
         """Draw, unless the cursor has moved on."""
         message.stop()
-        if message.request_no == self._request_no:
+        if message.request_no == self._request_no and is_present(self, self.screen):
             self._loaded = dict(message.curves)
             self._draw()
 

@@ -1,0 +1,14 @@
+"""Whether a widget still has its parts: answers and timers may come while a screen is on its way in or out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+    from textual.widget import Widget
+
+
+def is_present(widget: Widget, screen: Screen[Any]) -> bool:
+    """Composed, and its screen has not been left; children of a screen that is left go before it does."""
+    return widget.is_mounted and widget.is_attached and screen in widget.app.screen_stack
