@@ -143,10 +143,22 @@ def backward(path: str, max_bytes: int) -> list[LogLine]:
         assert page.start_bytes < position
 
 
+@pytest.fixture(scope="module")
+def log_runs(shared: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Runs that print every kind of output, all at once."""
+    folder = tmp_path_factory.mktemp("logs")
+    for kind, content in LOGS.items():
+        (folder / kind).write_bytes(content)
+    return {kind: shared.submit("cat", str(folder / kind)) for kind in LOGS}
+
+
 @pytest.mark.parametrize("kind", LOGS)
-def test_logs_of_any_bytes_come_back_whole_through_pipe_and_pages(house: Home, tmp_path: Path, kind: str) -> None:
+def test_logs_of_any_bytes_come_back_whole_through_pipe_and_pages(
+    house: Home, log_runs: dict[str, str], kind: str
+) -> None:
     content = LOGS[kind]
-    run_id = printed(house, content, tmp_path)
+    run_id = log_runs[kind]
+    assert house.wait_ended(run_id).row.state == "finished"
     piped = subprocess.run([FOOTPLATE, "logs", run_id], env=house.environment(), capture_output=True, check=True)
     assert piped.stdout == content
     path = os.path.join(house.run_dir(run_id), "output.log")
@@ -376,19 +388,25 @@ METRICS: dict[str, Lines] = {
 }
 
 
-def reported(house: Home, content: bytes, path: Path) -> RunDetail:
-    """An ended run that wrote this to its metrics file."""
-    source = path / "content"
+def reporting(home: Home, content: bytes, source: Path) -> str:
+    """The id of a run that writes this to its metrics file."""
     source.write_bytes(content)
-    return house.wait_ended(house.submit("sh", "-c", 'cat "$0" >> "$FOOTPLATE_METRICS"', str(source)))
+    return home.submit("sh", "-c", 'cat "$0" >> "$FOOTPLATE_METRICS"', str(source))
+
+
+@pytest.fixture(scope="module")
+def metric_runs(shared: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Runs of every kind of metrics file, all at once."""
+    folder = tmp_path_factory.mktemp("metrics")
+    return {kind: reporting(shared, lines.content, folder / kind) for kind, lines in METRICS.items()}
 
 
 @pytest.mark.parametrize("kind", METRICS)
 def test_metrics_of_any_kind_are_counted_exactly_and_what_is_left_out_is_told(
-    house: Home, tmp_path: Path, kind: str
+    house: Home, metric_runs: dict[str, str], kind: str
 ) -> None:
     lines = METRICS[kind]
-    detail = reported(house, lines.content, tmp_path)
+    detail = house.wait_ended(metric_runs[kind])
     assert detail.row.state == "finished"
     counts = {metric.key: metric.point_count for metric in detail.metrics}
     assert {key: counts.get(key) for key in lines.counts} == lines.counts
@@ -398,12 +416,11 @@ def test_metrics_of_any_kind_are_counted_exactly_and_what_is_left_out_is_told(
     assert bool(detail.skipped_example) == bool(lines.skipped)
     assert len(detail.skipped_example) <= 300
     assert "\n" not in detail.skipped_example
-    house.footplate("show", detail.row.id)
 
 
 def test_values_that_are_not_finite_are_shown_but_never_best(house: Home, tmp_path: Path) -> None:
     content = b'{"loss": 2}\n{"loss": NaN}\n{"loss": -Infinity}\n{"loss": 1}\n{"loss": Infinity}\n'
-    detail = reported(house, content, tmp_path)
+    detail = house.wait_ended(reporting(house, content, tmp_path / "content"))
     loss = summary(detail, "loss")
     assert (loss.point_count, loss.minimum, loss.maximum, loss.last) == (5, 1.0, 2.0, float("inf"))
     series = house.client().series(detail.row.id, "loss", 10)
@@ -514,17 +531,17 @@ def everything(home: Home) -> list[Any]:
 
 def test_the_index_built_anew_from_the_run_directories_says_the_same(home: Home, tmp_path: Path) -> None:
     for kind in ("not finite", "nested", "torn in the middle", "a line of 10 MB", "binary"):
-        reported(home, METRICS[kind].content, tmp_path)
+        reporting(home, METRICS[kind].content, tmp_path / kind)
     script = f"""for i in 1 2 3; do echo "step=$i loss=0.5 auc=0.$i"; done; {WAIT_FOR_GO}; {TEN_LINES}
         echo '{{"loss": 2}}' >> "$FOOTPLATE_METRICS"; echo step=4 loss=1 auc=0.9; exit 3"""
     both = home.submit("sh", "-c", script, str(tmp_path), name="both --lr", project="other")
     wait_until(lambda: point_count(home, both, "loss") == 3)
     go(tmp_path)
-    home.wait_ended(both)
-    home.wait_ended(home.submit("no-such-program"))
-    home.wait_ended(home.python("raise ValueError('why')"))
-    stopped = home.submit("sh", "-c", "kill -9 $$")
-    home.wait_ended(stopped)
+    home.submit("no-such-program")
+    home.python("raise ValueError('why')")
+    home.submit("sh", "-c", "kill -9 $$")
+    for row in home.client().runs().rows:
+        home.wait_ended(row.id)
     before = everything(home)
     assert len(before) > 10
     pid = home.daemon_pid()

@@ -23,10 +23,14 @@ QUICK = TerminalProfile(change_interval_s=0.02, chart_interval_s=0.05, log_inter
 
 @asynccontextmanager
 async def opened(
-    box: Box, *, size: tuple[int, int] = (120, 40), profile: TerminalProfile | None = None, filter_text: str = ""
+    box: Box,
+    *,
+    size: tuple[int, int] = (120, 40),
+    profile: TerminalProfile | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[tuple[FootplateApp, Pilot[int]]]:
     """The app on a box, once its first data are shown, or its first failure to get any."""
-    app = FootplateApp(client_factory=lambda: StandIn(box), profile=profile or QUICK, filter_text=filter_text)
+    app = FootplateApp(client_factory=lambda: StandIn(box), profile=profile or QUICK, monotonic=monotonic)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.session.link.facts().link != "connecting")
         await until(pilot, lambda: box.away or app.session.link.status is not None)

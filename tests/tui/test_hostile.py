@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from textual import events
@@ -15,6 +16,9 @@ from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.run import RunScreen
 from tests.tui.pilots import opened, press, screen_text, until
 from tests.tui.stand_in import Box, StandIn, make_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOSTILE = (
     "[/foo]",
@@ -67,9 +71,9 @@ def hostile_runs(text: str, first_no: int) -> list[RunDetail]:
     return [skipped, replace(failed, skipped_line_count=1, skipped_example=text), queued]
 
 
-def hostile_box() -> Box:
+def hostile_box(texts: Sequence[str] = HOSTILE) -> Box:
     """A box with nothing else."""
-    box = Box([detail for index, text in enumerate(HOSTILE) for detail in hostile_runs(text, 10 * index)])
+    box = Box([detail for index, text in enumerate(texts) for detail in hostile_runs(text, 10 * index)])
     for detail in box.details:
         box.logs[detail.row.id] = f"{detail.row.name}\nlast\n".encode()
     return box
@@ -90,14 +94,14 @@ def check(picture: str, lines: int) -> str:
     return picture
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-def test_strings_from_outside(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("size", "texts"), [((80, 24), HOSTILE), ((200, 60), HOSTILE[::5])])
+def test_strings_from_outside(size: tuple[int, int], texts: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     async def drive() -> None:
-        box = hostile_box()
+        box = hostile_box(texts)
         monkeypatch.setattr("tests.tui.pilots.StandIn", HostileHost)
         pictures: dict[str, str] = {}
         async with opened(box, size=size) as (app, pilot):
-            await press(pilot, "s", "s", "s", "s", "s", "s", "s", "S")
+            await press(pilot, "s", "s", "s", "s", "s", "s", "s", "S", "g")
             for place, detail in enumerate(sorted(box.details, key=lambda each: each.row.no)):
                 row = app.front.run_under_cursor
                 assert row == detail.row, place
@@ -124,24 +128,24 @@ def test_strings_from_outside(size: tuple[int, int], monkeypatch: pytest.MonkeyP
     asyncio.run(drive())
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_refusals_and_stops_are_said_as_they_are(text: str) -> None:
+def test_refusals_and_pastes_are_shown_as_they_are() -> None:
     async def drive() -> None:
-        box = hostile_box()
+        box = hostile_box(HOSTILE[:1])
         async with opened(box, size=(80, 24)) as (app, pilot):
-            box.refusal = DaemonRefused(text, text, 400)
-            box.tell()
-            await until(pilot, lambda: app._notifications)
-            check(screen_text(app), 24)
-            await pilot.press("slash")
-            for _ in range(2):
+            for text in HOSTILE:
+                box.refusal = DaemonRefused(text, text, 400)
+                box.tell()
+                await until(pilot, lambda: app._notifications)
+                check(screen_text(app), 24)
+                app.clear_notifications()
+                await pilot.press("slash")
                 assert app.focused is not None
                 app.focused.post_message(events.Paste(text))
                 await pilot.press("enter")
-                await pilot.pause(0.05)
+                await pilot.pause(0.03)
                 check(screen_text(app), 24)
-                await pilot.press("escape", "enter", "slash")
-                await pilot.pause(0.05)
+                await pilot.press("escape")
+                app.clear_notifications()
             assert app.is_running
 
     asyncio.run(drive())

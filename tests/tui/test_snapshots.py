@@ -1,0 +1,114 @@
+"""Both screens at three sizes, as text with a compact map of styles; FOOTPLATE_UPDATE_SNAPSHOTS=1 writes them anew."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tui.pilots import QUICK, opened, press, screen_lines
+from tests.tui.stand_in import Box, example_box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from console.tui.app import FootplateApp
+
+FOLDER = Path(__file__).parent / "snapshots"
+UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
+SIZES = [(80, 24), (120, 40), (200, 60)]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Moments are shown in local time."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def picture(app: FootplateApp) -> str:
+    """The screen's text, then per line the styles of its stretches as `letter+length`, then what the letters mean."""
+    letters: dict[str, str] = {}
+    texts, maps = [], []
+    for line in screen_lines(app):
+        texts.append("".join(text for text, _ in line).rstrip())
+        stretches: list[tuple[str, int]] = []
+        for text, style in line:
+            letter = letters.setdefault(style, LETTERS[len(letters) % len(LETTERS)])
+            if stretches and stretches[-1][0] == letter:
+                stretches[-1] = (letter, stretches[-1][1] + len(text))
+            else:
+                stretches.append((letter, len(text)))
+        maps.append("".join(f"{letter}{length}" for letter, length in stretches))
+    legend = [f"{letter} {style}" for style, letter in letters.items()]
+    return "\n".join([*texts, "---", *maps, "---", *legend]) + "\n"
+
+
+def compare(name: str, now: str) -> None:
+    """Fails with a difference that can be read."""
+    path = FOLDER / f"{name}.txt"
+    if UPDATE:
+        FOLDER.mkdir(exist_ok=True)
+        path.write_text(now, encoding="utf-8")
+        return
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if before != now:
+        difference = difflib.unified_diff(before.splitlines(), now.splitlines(), "stored", "painted", lineterm="", n=0)
+        pytest.fail(f"{name} looks different (FOOTPLATE_UPDATE_SNAPSHOTS=1 accepts):\n" + "\n".join(difference))
+
+
+async def snapshot(name: str, size: tuple[int, int], *keys: str, box: Box | None = None) -> None:
+    """Open the app, press keys, compare."""
+    async with opened(box or example_box(), size=size, profile=QUICK, monotonic=lambda: 1000.0) as (app, pilot):
+        await press(pilot, *keys)
+        app.clear_notifications()
+        await pilot.pause(0.4)
+        compare(f"{name}_{size[0]}x{size[1]}", picture(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_runs(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("runs", size, "down", "down", "down", "space", "up", "up"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_run(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("run", size, "down", "down", "down", "enter"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_failed_run(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("failed_run", size, "down", "down", "down", "down", "enter"))
+
+
+def test_help() -> None:
+    asyncio.run(snapshot("help", (80, 24), "question_mark"))
+
+
+def test_confirm() -> None:
+    asyncio.run(snapshot("confirm", (80, 24), "down", "down", "down", "x"))
+
+
+def test_palette() -> None:
+    asyncio.run(snapshot("palette", (120, 40), "colon"))
+
+
+def test_no_match() -> None:
+    asyncio.run(snapshot("no_match", (80, 24), "slash", *"zzz", "enter"))
+
+
+def test_empty() -> None:
+    asyncio.run(snapshot("empty", (80, 24), box=Box()))
+
+
+def test_away() -> None:
+    asyncio.run(snapshot("away", (80, 24), box=Box(away=True)))
