@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Final
@@ -25,6 +26,10 @@ EXIT_INTERRUPTED: Final = 130
 def main(argv: list[str]) -> int:
     """Run `footplate` with these arguments; returns the exit code."""
     sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
+    for stream in (sys.stdout, sys.stderr):
+        # A locale that knows no "…" is no reason to end with a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     problem = foreign_store()
     if problem:
         return fail(problem)
@@ -72,7 +77,7 @@ def open_console() -> int:
     """The full-screen console, where the terminal can show it."""
     from console.tui import terminal
 
-    profile = terminal.detect(os.environ, has_terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    profile = terminal.detect(os.environ, has_terminal=terminal.has_terminal())
     refusal = terminal.refuse(profile)
     if refusal:
         return fail(refusal)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_S: Final = 20.0
 """How long a daemon may take to answer after it was started, on a loaded machine with a cold disk."""
 ANSWER_TIMEOUT_S: Final = 30.0
+RETRY_S: Final = 0.01
 RESTART_AFTER_S: Final = 0.5
 """When to start another daemon after ours ended because there was one, and still nobody answers."""
 
@@ -129,11 +130,11 @@ class Client:
         return protocol.pick(protocol.Change, self.get("/changes", {"view": view, "since": since}))
 
     def get(self, path: str, query: Mapping[str, Json] | None = None) -> dict[str, Json]:
-        """A read; sent again once when the daemon went away meanwhile."""
+        """A read; sent again when the daemon went away meanwhile."""
         return self._decoded(self.call("GET", with_query(path, query or {}), None))
 
     def post(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
-        """A write; never sent twice, unless the connection was refused before anything was sent."""
+        """A write; never sent twice."""
         return self._decoded(self.call("POST", path, json.dumps(body).encode()))
 
     def delete(self, path: str) -> dict[str, Json]:
@@ -146,8 +147,11 @@ class Client:
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         request = head.encode("ascii") + b"\r\n" + (body or b"")
-        for attempt in (1, 2):
-            reused = self._socket is not None
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        if method == "POST":
+            # A kept connection may lead to a daemon that is gone, and a write must not be sent twice to find out.
+            self.close()
+        while True:
             connection = self._connected()
             try:
                 connection.sendall(request)
@@ -155,17 +159,16 @@ class Client:
                 break
             except (OSError, EOFError) as error:
                 self.close()
-                # A kept connection may have been closed under us by a daemon that ended: then nothing was
-                # executed as long as no byte of an answer came and the method can be repeated.
-                if attempt == 2 or not (reused or method in ("GET", "DELETE")) or isinstance(error, TimeoutError):
-                    raise DaemonUnavailable(
-                        f"the daemon went away while answering {method} {target}: {error}"
-                    ) from error
                 if method == "POST":
                     raise DaemonUnavailable(
                         "the daemon went away before it said that the command was accepted",
                         "look with `footplate ps` before you repeat it",
                     ) from error
+                # A daemon that is being killed may still accept, and then drops what it accepted: ask the next one.
+                if isinstance(error, TimeoutError) or time.monotonic() > deadline_s:
+                    message = f"the daemon went away while answering {method} {target}: {error}"
+                    raise DaemonUnavailable(message) from error
+                time.sleep(RETRY_S)
         if status >= 400:
             raise refusal(status, answer)
         return headers, answer
@@ -234,27 +237,29 @@ def connect(*, start_daemon: bool) -> socket.socket:
     while True:
         try:
             return connect_once(paths.socket_path(home))
-        except (FileNotFoundError, ConnectionRefusedError) as error:
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
             if not start_daemon:
                 raise DaemonUnavailable("no daemon is running", "any footplate command starts one") from error
         except PermissionError as error:
             raise DaemonUnavailable(f"may not open the daemon's socket {paths.socket_path(home)}: {error}") from error
         now_s = time.monotonic()
+        if process is not None and process.poll() not in (None, 0):
+            raise DaemonUnavailable(f"the daemon could not start: {last_words(home)}", f"see {home}/daemon.log")
         # A loser of a start race ends at once; it may also have lost to a daemon that was just ending itself.
         if process is None or (process.poll() is not None and now_s - started_at_s > RESTART_AFTER_S):
             process, started_at_s = spawn_daemon(home), now_s
-        if process.poll() not in (None, 0):
-            raise DaemonUnavailable(f"the daemon could not start: {last_words(home)}", f"see {home}/daemon.log")
         if now_s > deadline_s:
             raise DaemonUnavailable(
                 f"the daemon did not answer within {START_TIMEOUT_S:.0f} s: {last_words(home)}",
                 f"see {home}/daemon.log",
             )
-        time.sleep(0.01)
+        time.sleep(RETRY_S)
 
 
 def connect_once(path: str) -> socket.socket:
     """Connect to the socket at `path` and make sure that the other side is ours."""
+    if len(os.fsencode(path)) > paths.SUN_PATH_BYTES:
+        raise FileNotFoundError(2, "too long for a socket", path)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(ANSWER_TIMEOUT_S)
     try:
@@ -278,7 +283,7 @@ def spawn_daemon(home: str) -> subprocess.Popen[bytes]:
         log = os.open(f"{home}/daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DaemonUnavailable(
-            f"cannot write to the state directory {home}: {error.strerror or error}",
+            f"cannot use the state directory {home}: {error.filename or home}: {error.strerror or error}",
             "make it writable, or set FOOTPLATE_HOME to a folder that is",
         ) from error
     _spawned[:] = [process for process in _spawned if process.poll() is None]

@@ -4,9 +4,11 @@
 values and times, without parsing a log again. Its records (journal lines):
 
     {"kind": "header", "format": 1, "run": id}
-    {"kind": "metrics", "at_us": t, "end": n}                              metrics.jsonl was read up to byte n
+    {"kind": "metrics", "at_us": t, "end": n, "generation": g}             metrics.jsonl was read up to byte n
     {"kind": "log", "at_us": t, "end": n, "step": s, "values": {...}}      points in the log line that ends at byte n
     {"kind": "log", "at_us": t, "end": n}                                  nothing in the log up to byte n
+
+The generation grows when the run cuts or replaces its metrics file: what earlier records speak of is then gone.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import orjson
 
 from store import journal
 from store.readers import stdout_grammar
+from store.run_files import read_stretch, size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +45,9 @@ class Derivation:
     run_id: str
     run_dir: str
     metrics_end: int = 0
+    metrics_inode: int = 0
+    """Of the metrics file at the last look; 0 before the first."""
+    generation: int = 0
     log_end: int = 0
     """Up to here the journal says what the log holds."""
     log_looked: int = 0
@@ -60,7 +66,7 @@ def open_derivation(run_id: str, run_dir: str) -> Derivation:
     """Take up the derivation of a run where its journal ends."""
     state = Derivation(run_id, run_dir)
     path = derived_path(run_dir)
-    size = os.stat(path).st_size if os.path.exists(path) else 0
+    size = size_bytes(path)
     window = TAIL_BYTES
     # Only the last record of each kind matters, and in a long run both are near the end.
     while True:
@@ -70,7 +76,7 @@ def open_derivation(run_id: str, run_dir: str) -> Derivation:
             break
         window *= 8
     if "metrics" in last:
-        state.metrics_end = last["metrics"]["end"]
+        state.metrics_end, state.generation = last["metrics"]["end"], last["metrics"]["generation"]
     if "log" in last:
         state.log_end = state.log_looked = last["log"]["end"]
         state.carry = stdout_grammar.Carry.from_json(last["log"]["carry"])
@@ -126,9 +132,14 @@ def derive(state: Derivation, now_us: int, *, final: bool) -> bool:
     if state.output is None:
         raise ValueError("the derivation is closed")
     additions: list[dict[str, Any]] = []
-    metrics_end = metrics_boundary(metrics_path(state.run_dir), state.metrics_end, final=final)
-    if metrics_end != state.metrics_end:
-        additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end})
+    path, start, generation = metrics_path(state.run_dir), state.metrics_end, state.generation
+    facts = read_stretch(path, 0, 0)
+    if facts.size < start or (start and facts.inode != state.metrics_inode != 0):
+        start, generation = 0, generation + 1
+        additions.append({"kind": "metrics", "at_us": now_us, "end": 0, "generation": generation})
+    metrics_end = metrics_boundary(path, start, final=final)
+    if metrics_end != start:
+        additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end, "generation": generation})
     carry = stdout_grammar.Carry.from_json(state.carry.to_json())
     looked, points, reached_end = log_points(log_path(state.run_dir), state.log_looked, carry, final=final)
     additions += [{"kind": "log", "at_us": now_us, **point} for point in points]
@@ -138,14 +149,15 @@ def derive(state: Derivation, now_us: int, *, final: bool) -> bool:
         log_end = looked
     if additions:
         state.output.append(additions)
-    more = metrics_end - state.metrics_end >= STRETCH_BYTES or not reached_end
-    state.metrics_end, state.log_end, state.log_looked, state.carry = metrics_end, log_end, looked, carry
+    more = metrics_end - start >= STRETCH_BYTES or not reached_end
+    state.metrics_end, state.metrics_inode, state.generation = metrics_end, facts.inode, generation
+    state.log_end, state.log_looked, state.carry = log_end, looked, carry
     return more
 
 
 def metrics_boundary(path: str, start: int, *, final: bool) -> int:
     """The end of the last whole line after `start`, at most one stretch further, or inside a line that is too long."""
-    stretch, size = read_stretch(path, start, STRETCH_BYTES)
+    stretch, size, _ = read_stretch(path, start, STRETCH_BYTES)
     end = stretch.rfind(b"\n") + 1
     if end:
         return start + end
@@ -159,7 +171,7 @@ def log_points(
     path: str, start: int, carry: stdout_grammar.Carry, *, final: bool
 ) -> tuple[int, list[dict[str, Any]], bool]:
     """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
-    before, size = read_stretch(path, max(0, start - 1), STRETCH_BYTES + 1)
+    before, size, _ = read_stretch(path, max(0, start - 1), STRETCH_BYTES + 1)
     inside_line = start > 0 and before[:1] not in (b"\n", b"")
     stretch = before[1:] if start > 0 else before
     at_end = start + len(stretch) >= size
@@ -181,18 +193,6 @@ def log_points(
             end = start + min(position, length)
             points.append({"end": end, "step": step, "values": carried, "carry": carry.to_json()})
     return start + length, points, at_end
-
-
-def read_stretch(path: str, start: int, max_bytes: int) -> tuple[bytes, int]:
-    """Bytes of a file from `start` and its size; nothing for a file that does not exist."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b"", 0
-    try:
-        return os.pread(descriptor, max_bytes, start), os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
 
 
 def encode(value: float) -> float | str:

@@ -24,11 +24,14 @@ class ProcessIdentity(NamedTuple):
         return self._asdict()
 
 
-def from_json(data: dict[str, Any] | None) -> ProcessIdentity | None:
-    """The identity in a file of the run directory; None when it holds none."""
-    if not data:
+def from_json(data: Any) -> ProcessIdentity | None:
+    """The identity in a file of the run directory; None when it holds none, or a damaged one."""
+    if not isinstance(data, dict):
         return None
-    return ProcessIdentity(str(data["boot_id"]), int(data["pid"]), int(data["start_ticks"]))
+    boot, pid, start_ticks = data.get("boot_id"), data.get("pid"), data.get("start_ticks")
+    if not isinstance(boot, str) or not isinstance(pid, int) or not isinstance(start_ticks, int) or pid <= 0:
+        return None
+    return ProcessIdentity(boot, pid, start_ticks)
 
 
 @functools.cache

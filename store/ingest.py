@@ -12,6 +12,7 @@ from store import derive, journal
 from store.database import ArrowStream, Cursor
 from store.primary_metric import choose_primary, guess_goal
 from store.readers.metric_lines import MetricLineError, parse_metric_line
+from store.run_files import read_stretch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,8 +65,11 @@ class Batch:
         self.sources += [source] * count
 
 
-def read_batch(run_id: str, run_no: int, run_dir: str, cursor: JournalCursor) -> Batch | None:
-    """What the journal of a run has past its cursor; None for nothing."""
+def read_batch(run_id: str, run_no: int, run_dir: str, cursor: JournalCursor, generation: int) -> Batch | None:
+    """What the journal of a run has past its cursor; None for nothing.
+
+    `generation` is that of the metrics file as it is now; records of earlier ones speak of bytes that are gone.
+    """
     start = cursor.offset_bytes
     lines, end = journal.read_from(derive.derived_path(run_dir), start, BATCH_BYTES)
     if end == start:
@@ -79,7 +83,15 @@ def read_batch(run_id: str, run_no: int, run_dir: str, cursor: JournalCursor) ->
             if line:
                 batch.cursor = skipped(batch.cursor, "a damaged line in derived.jsonl")
         elif record["kind"] == "metrics":
-            read_metrics(batch, run_dir, record["end"], record["at_us"])
+            if record["end"] == 0:
+                gone = skipped(
+                    batch.cursor, "the metrics file was cut or replaced; what came before is kept while it can"
+                )
+                batch.cursor = replace(gone, metrics_end_bytes=0)
+            elif record["generation"] == generation:
+                read_metrics(batch, run_dir, record["end"], record["at_us"])
+            else:
+                batch.cursor = replace(batch.cursor, metrics_end_bytes=record["end"])
         elif record["kind"] == "log" and "values" in record:
             values = {key: float(value) for key, value in record["values"].items()}
             batch.add(record["step"], record["at_us"], values, LOG_SOURCE)
@@ -95,7 +107,7 @@ def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int) -> None:
     start = cursor.metrics_end_bytes
     # One byte more, to see whether the stretch starts inside a line that was too long.
     before = min(start, 1)
-    data, size = derive.read_stretch(derive.metrics_path(run_dir), start - before, end - start + before)
+    data, size, _ = read_stretch(derive.metrics_path(run_dir), start - before, end - start + before)
     if size < end:
         cursor = skipped(cursor, f"the metrics file was cut to {size} bytes after {end} had been seen")
     inside_line = before == 1 and data[:1] not in (b"\n", b"")

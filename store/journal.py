@@ -13,6 +13,8 @@ import os
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from store.run_files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -106,7 +108,7 @@ def read_from(path: str, start: int, max_bytes: int) -> tuple[list[bytes], int]:
     Lines come without LF and unchecked; a file that does not exist has none.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return [], start
     try:

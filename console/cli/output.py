@@ -37,7 +37,8 @@ COLUMNS: Final = (
 
 def print_json(value: Any) -> None:
     """A snapshot as JSON; what is not finite as the strings "NaN", "Infinity" and "-Infinity"."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
+    # Escaped on a terminal: marks that reorder text are no control characters to JSON.
+    print(json.dumps(plain(value), indent=2, ensure_ascii=ascii_only() or sys.stdout.isatty()))
 
 
 def plain(value: Any) -> Any:

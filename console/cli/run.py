@@ -132,6 +132,8 @@ def exit_code_of(row: RunRow) -> int:
 
     if row.exit_code is not None:
         return row.exit_code
+    if row.signal.startswith("signal "):  # one that has no name
+        return SIGNAL_BASE + int(row.signal.removeprefix("signal "))
     try:
         return SIGNAL_BASE + signal.Signals[row.signal]
     except KeyError:

@@ -154,11 +154,7 @@ class Routes:
         body = await request.body()
         if len(body) > BODY_MAX_BYTES:
             raise RefusedError(413, f"a run of {len(body)} bytes; at most {BODY_MAX_BYTES} are taken")
-        try:
-            # The standard library, unlike orjson, lets lone surrogates through: paths need not be UTF-8.
-            data = json.loads(body)
-        except ValueError as error:
-            raise RefusedError(400, f"not JSON: {error}") from error
+        data = decoded(body)
         parsed = spec.parse_request(data)
         new = await self._command(lambda: self._keeper.submit(parsed, actor_of(data)))
         return answer({"id": new.id, "no": new.no}, 201)
@@ -173,7 +169,7 @@ class Routes:
         """Ask a run to end."""
         reference = request.path_params["reference"]
         found = await asyncio.to_thread(self._find, reference)
-        body = json.loads(await request.body() or b"{}")
+        body = decoded(await request.body() or b"{}")
         if not await self._command(lambda: self._keeper.stop(found.id, actor_of(body))):
             raise RefusedError(409, f"r{found.no} {found.name} has ended already ({found.state})")
         return answer(await asyncio.to_thread(self._detail, found.id))
@@ -330,7 +326,15 @@ def optional_integer(request: Request, name: str) -> int | None:
 def actor_of(data: Any) -> str:
     """Who asks, as the client says; the socket lets only our own uid in."""
     actor = data.get("actor") if isinstance(data, dict) else None
-    return actor[:100] if isinstance(actor, str) and actor else "unknown"
+    return launch.readable(actor[:100]) if isinstance(actor, str) and actor else "unknown"
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON of a request. The standard library, unlike orjson, takes lone surrogates: paths need not be UTF-8."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(400, f"not JSON: {error}") from error
 
 
 def disk_used_percent(home: str) -> float | None:

@@ -18,8 +18,9 @@ class CommandJournal:
 
     def __init__(self, home: str) -> None:
         path = os.path.join(home, "commands.jsonl")
-        self._previous = self._last_hash(path)
+        # Opened first: it ends a last line that lacks its LF, and then that line counts.
         self._journal = journal.Journal(path)
+        self._previous = self._last_hash(path)
 
     def append(self, actor: str, action: str, **details: Any) -> None:
         """Record a command before it is carried out; durable when this returns. Raises OSError."""

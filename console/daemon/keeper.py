@@ -11,56 +11,32 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ulid import ULID
 
 from console.daemon import launch
 from console.daemon.command_journal import CommandJournal
-from console.jobs import reconcile, spec
+from console.daemon.watched import WatchedRun
+from console.jobs import spec
 from console.protocol import ENDED_STATES
-from store import database, derive, identity, paths
-from store.ingest import Index, read_batch
+from store import database, paths
+from store.ingest import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import Popen
 
     from console.daemon.changes import Changes
-    from console.jobs.reconcile import Facts
+    from console.daemon.watched import Look
     from console.jobs.spec import Request, Spec
-    from store.ingest import Batch
 
 TICK_S: Final = 0.25
 """Between rounds while a run lives."""
 IDLE_TICK_S: Final = 30.0
 """Between rounds when none does; commands and the end of the daemon wake the thread."""
-STARTING_TIMEOUT_S: Final = 30.0
-"""How long a supervisor that was started may take to claim its attempt before another one is."""
-RELAUNCH_AFTER_S: Final = 1.0
-"""How long to wait after a supervisor ended without claiming its attempt."""
-LAUNCHES_MAX: Final = 3
 COMMANDS_MAX: Final = 1000
 
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class Watched:
-    """A run that has not ended."""
-
-    spec: Spec
-    run_dir: str
-    state: str
-    derivation: derive.Derivation | None = None
-    process: Popen[bytes] | None = None
-    """Its supervisor, when we started it: ours to reap."""
-    launched_at_s: float = 0.0
-    """Monotonic time of the last start of a supervisor."""
-    launch_count: int = 0
-    stop_signalled: bool = False
-    log_size_bytes: int = 0
 
 
 class Keeper:
@@ -77,7 +53,7 @@ class Keeper:
         self._commands: queue.Queue[Callable[[], None]] = queue.Queue(COMMANDS_MAX)
         self._wake = threading.Event()
         self._ending = False
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, WatchedRun] = {}
         self._thread = threading.Thread(target=self._run, name="keeper")
         self._index = Index(self._cursor)
         self._journal = CommandJournal(home)
@@ -99,8 +75,7 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.join()
         for watched in self._watched.values():
-            if watched.derivation is not None:
-                watched.derivation.close()
+            watched.close()
         self._journal.close()
         self._cursor.close()
 
@@ -109,6 +84,8 @@ class Keeper:
         future: Future[Result] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(command())
             except BaseException as error:
@@ -136,9 +113,14 @@ class Keeper:
         )
         self._journal.append(actor, "run", run=new.id, argv=list(new.argv), working_dir=new.working_dir)
         run_dir = spec.write_run_dir(self.home, new, request)
-        self._add([new])
-        watched = self._watched[new.id] = Watched(new, run_dir, "queued")
-        self._launch(watched)
+        try:
+            self._add([new])
+        except BaseException:
+            # Whoever asked is told that it failed: then it must not start with the next daemon either.
+            self._delete_run_dir(new.id)
+            raise
+        watched = self._watched[new.id] = WatchedRun(new, run_dir, "queued")
+        watched.start()
         self._changes.tell(["runs"])
         return new
 
@@ -163,12 +145,7 @@ class Keeper:
             raise RuntimeError(f"{', '.join(alive)} still run; stop them first")
         self._journal.append(actor, "remove", project=project, runs=[record.id for record in found])
         for record in found:
-            run_dir = paths.run_dir(self.home, record.id)
-            if os.path.isdir(run_dir):
-                # First out of the folder that is scanned: a half-deleted run must not come back.
-                gone = os.path.join(paths.runs_dir(self.home), f".gone-{record.id}")
-                os.rename(run_dir, gone)
-                shutil.rmtree(gone)
+            self._delete_run_dir(record.id)
             for table, column, value in (
                 ("metric", "run_no", record.no),
                 ("metric_latest", "run_no", record.no),
@@ -186,6 +163,14 @@ class Keeper:
 
         records.add_runs(self._database, [launch.columns_of_spec(new) for new in specs])
 
+    def _delete_run_dir(self, run_id: str) -> None:
+        run_dir = paths.run_dir(self.home, run_id)
+        if os.path.isdir(run_dir):
+            # Renamed first, out of what is scanned at start: a half-deleted run must not come back.
+            gone = os.path.join(paths.runs_dir(self.home), f".gone-{run_id}")
+            os.rename(run_dir, gone)
+            shutil.rmtree(gone)
+
     def _adopt_run_dirs(self) -> None:
         """Watch every run that the index does not know as ended; index the directories that it does not know."""
         rows = self._cursor.execute("select id, state from run").fetchall()
@@ -202,7 +187,7 @@ class Keeper:
                 continue
             if name not in states:
                 unknown.append(found)
-            self._watched[name] = Watched(found, run_dir, states.get(name, "queued"))
+            self._watched[name] = WatchedRun(found, run_dir, states.get(name, "queued"))
         if unknown:
             self._add(unknown)
         for run_id in states.keys() - ENDED_STATES:
@@ -214,7 +199,6 @@ class Keeper:
         while not self._ending:
             try:
                 more = self._round()
-                self._set_notice("")
             except (OSError, database.Error) as error:
                 traceback.print_exc()
                 self._set_notice(f"the store is paused: {error}".splitlines()[0][:300])
@@ -235,104 +219,33 @@ class Keeper:
             command()
 
     def _round(self) -> bool:
-        """One look at every run that has not ended; True when a file had more than one round takes."""
-        more = False
-        batches: list[Batch] = []
-        updates: dict[str, dict[str, Any]] = {}
-        told: set[str] = set()
-        over: list[Watched] = []
-        for run_id, watched in list(self._watched.items()):
-            if watched.process is not None and watched.process.poll() is not None:
-                watched.process = None
-            facts = reconcile.gather(watched.run_dir)
-            judgement = reconcile.judge(facts)
-            if not os.path.isdir(watched.run_dir):
-                updates[run_id] = {"state": "failed", "cause": "its run directory is gone", "ended_at_s": time.time()}
-                over.append(watched)
-                continue
-            self._act(watched, facts, judgement)
-            ended = judgement in ("ended", "lost", "reboot")
-            behind = self._derive(watched, final=ended)
-            batch = read_batch(run_id, watched.spec.no, watched.run_dir, self._index.cursor_of(run_id))
-            if batch is not None:
-                batches.append(batch)
-                told.add(f"run:{run_id}")
-            # The final state is told only when every point before it is in the index.
-            drained = not behind and batch is None
-            more = more or behind or (batch is not None and ended)
-            size = launch.log_size(watched.run_dir)
-            if size != watched.log_size_bytes:
-                watched.log_size_bytes = size
-                told.add(f"run:{run_id}")
-            columns = launch.columns_of(facts, judgement, draining=ended and not drained)
-            if columns.get("state", watched.state) != watched.state:
-                updates[run_id] = columns
-                if ended and drained:
-                    over.append(watched)
+        """One look at every run that has not ended; True when there is more to read at once."""
+        looks: dict[str, Look] = {}
+        problem = ""
+        for run_id, watched in self._watched.items():
+            try:
+                looks[run_id] = watched.look(self._index.cursor_of(run_id))
+            except Exception as error:
+                # One run that we cannot look after must not keep the others from it.
+                if not isinstance(error, OSError) and not watched.broken:
+                    traceback.print_exc()
+                    watched.broken = True
+                problem = problem or f"r{watched.spec.no} cannot be looked after: {error}"
+        self._set_notice(problem)
+        batches = [look.batch for look in looks.values() if look.batch is not None]
+        updates = {run_id: look.columns for run_id, look in looks.items() if look.columns}
         if batches or updates:
             self._index.commit(batches, updates)
         for run_id, columns in updates.items():
             self._watched[run_id].state = columns["state"]
-        for watched in over:
-            self._forget(watched)
+        for run_id in [run_id for run_id, look in looks.items() if look.over]:
+            watched = self._watched.pop(run_id)
+            self._index.forget(run_id, watched.spec.no)
+            watched.leave()
         self.live_count = len(self._watched)
-        told.update(f"run:{run_id}" for run_id in updates)
-        if batches or updates:
-            told.add("runs")
-        self._changes.tell(told)
-        return more
-
-    def _act(self, watched: Watched, facts: Facts, judgement: reconcile.Judgement) -> None:
-        """Start what nobody took, pass on a stop, record an end that nobody else can record."""
-        stop = None if watched.stop_signalled else reconcile.read_object(f"{watched.run_dir}/stop.json")
-        if judgement == "start":
-            if stop is not None:
-                cause = f"stopped by {stop.get('actor', 'unknown')} before it started"
-                launch.record_loss(watched.run_dir, "stopped", cause)
-            else:
-                self._launch_again(watched)
-        elif judgement in reconcile.STATES_AFTER_LOSS:
-            state, cause = reconcile.STATES_AFTER_LOSS[judgement]
-            launch.record_loss(watched.run_dir, state, cause)
-        elif stop is not None:
-            if judgement == "adopt" and facts.supervisor is not None:
-                watched.stop_signalled = identity.send_signal(facts.supervisor, 15)
-            elif judgement == "unattended" and facts.command is not None:
-                launch.stop_unattended(facts.command, stop, watched.spec.grace_s)
-
-    def _launch_again(self, watched: Watched) -> None:
-        """Nobody has claimed the attempt: start a supervisor unless one is on its way; give up after a few."""
-        waited_s = time.monotonic() - watched.launched_at_s
-        if watched.launch_count and waited_s < (
-            STARTING_TIMEOUT_S if watched.process is not None else RELAUNCH_AFTER_S
-        ):
-            return
-        if watched.launch_count >= LAUNCHES_MAX:
-            said = launch.last_line(f"{watched.run_dir}/supervisor.log")
-            launch.record_loss(watched.run_dir, "failed", f"its supervisor could not start: {said}")
-            return
-        self._launch(watched)
-
-    def _launch(self, watched: Watched) -> None:
-        watched.launch_count += 1
-        watched.launched_at_s = time.monotonic()
-        watched.process = launch.start_supervisor(watched.run_dir)
-
-    def _derive(self, watched: Watched, *, final: bool) -> bool:
-        """Bring what the run wrote into its journal; True when there is more."""
-        if watched.derivation is None:
-            watched.derivation = derive.open_derivation(watched.spec.id, watched.run_dir)
-        return derive.derive(watched.derivation, time.time_ns() // 1000, final=final)
-
-    def _forget(self, watched: Watched) -> None:
-        """A run has ended: let go of its files and its environment."""
-        self._watched.pop(watched.spec.id, None)
-        self._index.forget(watched.spec.id, watched.spec.no)
-        if watched.derivation is not None:
-            watched.derivation.close()
-        if watched.process is not None and watched.process.poll() is None:
-            launch.reap_later(watched.process)
-        launch.delete_environment(watched.run_dir)
+        told = {f"run:{run_id}" for run_id, look in looks.items() if look.changed}
+        self._changes.tell(told | ({"runs"} if batches or updates else set()))
+        return any(look.more for look in looks.values())
 
     def _set_notice(self, notice: str) -> None:
         if notice != self.notice:

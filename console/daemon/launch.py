@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.jobs import exit_cause, reconcile, spec
 from store import derive, identity, paths
+from store.run_files import size_bytes
 
 if TYPE_CHECKING:
     from console.jobs.reconcile import Facts, Judgement
@@ -44,8 +45,11 @@ def reap_later(process: subprocess.Popen[bytes]) -> None:
 
 
 def readable(text: str) -> str:
-    """Text that JSON and UTF-8 can carry: bytes that are not UTF-8 shown as \\xNN."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Text that JSON and UTF-8 can carry: bytes that are not UTF-8 shown as \\xNN, other surrogates as \\uNNNN."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def columns_of_spec(new: Spec) -> dict[str, Any]:
@@ -120,10 +124,7 @@ def last_line(path: str) -> str:
 
 def log_size(run_dir: str) -> int:
     """Bytes of output so far."""
-    try:
-        return os.stat(derive.log_path(run_dir)).st_size
-    except FileNotFoundError:
-        return 0
+    return size_bytes(derive.log_path(run_dir))
 
 
 def delete_environment(run_dir: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from typing import Final
 
 from console.protocol import Hit, LogLine, LogPage
+from store.run_files import open_regular
 
 LINE_MAX_CHARACTERS: Final = 8192
 PAGE_MAX_BYTES: Final = 1 << 20
@@ -22,7 +24,7 @@ def read_page(path: str, *, start: int | None, before: int | None, max_bytes: in
     """
     max_bytes = max(1, min(max_bytes, PAGE_MAX_BYTES))
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return LogPage(0, 0, 0, ended, ())
     try:
@@ -39,20 +41,47 @@ def read_page(path: str, *, start: int | None, before: int | None, max_bytes: in
 
 
 def lines_between(descriptor: int, first: int, end: int) -> list[LogLine]:
-    """The lines of a stretch that starts at a line and ends after one; of a huge one only the head is read."""
+    """The lines of a stretch that starts at a line and ends after one; of a huge line only the head is read."""
     lines: list[LogLine] = []
     position = first
-    if end - first > 2 * PAGE_MAX_BYTES:
-        head = os.pread(descriptor, LINE_MAX_CHARACTERS, first)
-        return [LogLine(first, head.split(b"\n")[0].decode("utf-8", "replace"), end - first - len(head))]
-    for raw in os.pread(descriptor, end - first, first).split(b"\n"):
-        if position >= end:
+    pending = b""
+    while position + len(pending) < end:
+        more = os.pread(descriptor, min(BLOCK_BYTES, end - position - len(pending)), position + len(pending))
+        if not more:
             break
-        text = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "replace")[:LINE_MAX_CHARACTERS]
-        cut = max(0, len(raw) - len(text.encode("utf-8", "replace"))) if len(raw) > LINE_MAX_CHARACTERS else 0
-        lines.append(LogLine(position, text, cut))
-        position += len(raw) + 1
+        *whole, pending = (pending + more).split(b"\n")
+        for raw in whole:
+            lines.append(log_line(position, raw))
+            position += len(raw) + 1
+        if len(pending) > BLOCK_BYTES:
+            following = line_end(descriptor, position + len(pending), end)
+            size = following - position - (following > position and os.pread(descriptor, 1, following - 1) == b"\n")
+            lines.append(log_line(position, pending, size))
+            position, pending = following, b""
+    if pending:
+        lines.append(log_line(position, pending))
     return lines
+
+
+def log_line(offset: int, raw: bytes, size: int | None = None) -> LogLine:
+    """One line of `size` bytes, of which `raw` holds the head."""
+    size = len(raw) if size is None else size
+    if size <= LINE_MAX_CHARACTERS:  # a character takes a byte at least
+        return LogLine(offset, raw.decode("utf-8", "replace"), 0)
+    text = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "replace")[:LINE_MAX_CHARACTERS]
+    shown = shown_bytes(raw[: 4 * LINE_MAX_CHARACTERS], len(text))
+    return LogLine(offset, text, size - shown)
+
+
+def shown_bytes(raw: bytes, characters: int) -> int:
+    """How many bytes the first `characters` characters of `raw` take, a broken sequence being one character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    count = 0
+    for position in range(len(raw)):
+        count += len(decoder.decode(raw[position : position + 1]))
+        if count >= characters:
+            return position + 1
+    return len(raw)
 
 
 def line_start(descriptor: int, offset: int) -> int:
@@ -82,21 +111,13 @@ def line_end(descriptor: int, offset: int, size: int) -> int:
 def read_raw(path: str, start: int, max_bytes: int) -> bytes:
     """Bytes as the command wrote them; none where there is no log."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return b""
     try:
         return os.pread(descriptor, max_bytes, start)
     finally:
         os.close(descriptor)
-
-
-def size_bytes(path: str) -> int:
-    """Length of the log; 0 where there is none."""
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def search(path: str, text: str, *, start: int, backward: bool) -> Hit:
@@ -108,7 +129,7 @@ def search(path: str, text: str, *, start: int, backward: bool) -> Hit:
     if not needle:
         return Hit(None, start, exhausted=True)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return Hit(None, 0, exhausted=True)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 from typing import Final, NamedTuple
@@ -29,14 +30,20 @@ class Ending(NamedTuple):
     """What the cause was read from; may be empty."""
 
 
-def of_start_failure(program: str, working_dir: str, error: OSError) -> Ending:
+def of_start_failure(program: str, working_dir: str, error: Exception) -> Ending:
     """A command that could not be executed; exit codes as POSIX shells give them (127 not found, 126 found)."""
     evidence = str(error)
+    if not isinstance(error, OSError):
+        return Ending("failed", 126, "", f"could not be started: {evidence}", evidence)
     if error.filename == working_dir and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
         return Ending(
             "failed", 126, "", f"cannot enter the working directory {working_dir}: {error.strerror}", evidence
         )
-    if error.errno == errno.ENOENT:
+    if error.errno == errno.ENOENT and "/" in program and os.path.exists(os.path.join(working_dir, program)):
+        return Ending(
+            "failed", 126, "", f"not executable: {program}: the interpreter after #! does not exist", evidence
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return Ending("failed", 127, "", f"command not found: {program}", evidence)
     if error.errno == errno.ENOEXEC:
         return Ending(

@@ -38,6 +38,8 @@ class Facts:
     command_alive: bool
     same_boot: bool
     """Whether the supervisor was started since the machine was."""
+    taken: bool = False
+    """The attempt was claimed, even where the claim cannot be read: then it is never started again."""
 
 
 def judge(facts: Facts) -> Judgement:
@@ -45,7 +47,7 @@ def judge(facts: Facts) -> Judgement:
     if facts.reconciled is not None or (facts.status is not None and facts.status["ended_at_s"] is not None):
         return "ended"
     if facts.supervisor is None:
-        return "start"
+        return "lost" if facts.taken else "start"
     if not facts.same_boot:
         return "reboot"
     if facts.supervisor_alive:
@@ -55,14 +57,15 @@ def judge(facts: Facts) -> Judgement:
 
 def gather(run_dir: str, attempt: int = 1) -> Facts:
     """Read a run directory and look for its processes."""
-    reconciled = read_object(f"{run_dir}/reconciled.json")
-    status = read_object(f"{run_dir}/status.json")
-    claim = (status or {}).get("supervisor") or read_object(f"{run_dir}/attempt-{attempt}.claim")
-    supervisor = identity.from_json(claim)
+    reconciled = read_ending(f"{run_dir}/reconciled.json")
+    status = read_ending(f"{run_dir}/status.json")
+    supervisor = identity.from_json((status or {}).get("supervisor"))
+    if supervisor is None:
+        supervisor = identity.from_json(read_object(f"{run_dir}/attempt-{attempt}.claim"))
     supervisor_alive = supervisor is not None and identity.is_alive(supervisor)
     if supervisor is not None and not supervisor_alive:
         # It may have written its last word between our reading and its end.
-        status = read_object(f"{run_dir}/status.json")
+        status = read_ending(f"{run_dir}/status.json")
     command = identity.from_json((status or {}).get("command"))
     return Facts(
         status=status,
@@ -72,7 +75,25 @@ def gather(run_dir: str, attempt: int = 1) -> Facts:
         supervisor_alive=supervisor_alive,
         command_alive=command is not None and identity.is_alive(command),
         same_boot=supervisor is not None and supervisor.boot_id == identity.boot_id(),
+        taken=attempt_taken(run_dir, attempt),
     )
+
+
+def read_ending(path: str) -> dict[str, Any] | None:
+    """status.json or reconciled.json; None for a file that is not there or does not hold what such a file must."""
+    found = read_object(path)
+    if found is None:
+        return None
+    numbers = (found.get("started_at_s"), found.get("ended_at_s"), found.get("exit_code"))
+    sound = (
+        isinstance(found.get("state"), str)
+        and isinstance(found.get("cause"), str)
+        and isinstance(found.get("signal", ""), str)
+        and isinstance(found.get("evidence", ""), str)
+        and all(number is None or isinstance(number, int | float) for number in numbers)
+        and "ended_at_s" in found
+    )
+    return found if sound else None
 
 
 def read_object(path: str) -> dict[str, Any] | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from store import paths
 
 FORMAT: Final = 1
+INTERPRETER: Final = re.compile(r"python[\d.]*|(ba|da|z)?sh|uv|torchrun|accelerate")
 DEFAULT_GRACE_S: Final = 10.0
 """Between TERM and KILL when a run is stopped."""
 NAME_MAX_CHARACTERS: Final = 200
@@ -59,52 +62,72 @@ def parse_request(data: Any) -> Request:
     argv = data.get("argv")
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv) or not argv[0]:
         raise SpecError("argv must be a list of strings whose first names a program")
-    if any("\0" in word for word in argv):
-        raise SpecError("argv must not hold NUL characters")
+    if not all(map(can_be_passed_on, argv)):
+        raise SpecError("argv must hold neither NUL characters nor text that is no file system text")
     working_dir = data.get("working_dir")
-    if not isinstance(working_dir, str) or not os.path.isabs(working_dir) or "\0" in working_dir:
+    if not isinstance(working_dir, str) or not os.path.isabs(working_dir) or not can_be_passed_on(working_dir):
         raise SpecError("working_dir must be an absolute path")
     environment = data.get("environment")
     if not isinstance(environment, dict) or not all(isinstance(value, str) for value in environment.values()):
         raise SpecError("environment must be an object of strings")
-    if any("\0" in key + value or "=" in key or not key for key, value in environment.items()):
+    if any("=" in key or not key or not can_be_passed_on(key + value) for key, value in environment.items()):
         raise SpecError("environment must hold names without '=' and values without NUL characters")
-    umask, limits = data.get("umask", 0o022), data.get("limits", {})
+    umask = data.get("umask", 0o022)
     if not isinstance(umask, int) or not 0 <= umask <= 0o777:
         raise SpecError("umask must be a number from 0 to 0o777")
-    if not isinstance(limits, dict) or not all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(value, int) for value in pair)
-        for pair in limits.values()
-    ):
-        raise SpecError("limits must be an object of [soft, hard] pairs")
+    limits = parse_limits(data.get("limits", {}))
     grace_s = data.get("grace_s", DEFAULT_GRACE_S)
     if not isinstance(grace_s, int | float) or not 0 <= grace_s <= 86400:
         raise SpecError("grace_s must be a number of seconds from 0 to 86400")
     name, project = data.get("name") or default_name(argv), data.get("project") or os.path.basename(working_dir)
-    if not isinstance(name, str) or not isinstance(project, str):
-        raise SpecError("name and project must be strings")
+    if not isinstance(name, str) or not isinstance(project, str) or not can_be_passed_on(name + project):
+        raise SpecError("name and project must be strings without NUL characters")
     return Request(
         argv=tuple(argv),
         working_dir=working_dir,
         environment=environment,
         umask=umask,
-        limits={key: (pair[0], pair[1]) for key, pair in limits.items()},
+        limits=limits,
         name=name[:NAME_MAX_CHARACTERS],
         project=project[:NAME_MAX_CHARACTERS] or "/",
         grace_s=float(grace_s),
     )
 
 
+def can_be_passed_on(text: str) -> bool:
+    """Whether a string can be an argument, a path or a variable of a process: it fits into bytes without NUL."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+def parse_limits(data: Any) -> dict[str, tuple[int, int]]:
+    """Resource limits by name; raises SpecError for names and numbers that the kernel does not have."""
+    if not isinstance(data, dict):
+        raise SpecError("limits must be an object of [soft, hard] pairs")
+    limits: dict[str, tuple[int, int]] = {}
+    for name, pair in data.items():
+        if not name.startswith("RLIMIT_") or not hasattr(resource, name):
+            raise SpecError(f"limits has no {name!r}; names are those of the resource module, such as RLIMIT_NOFILE")
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(value, int) for value in pair):
+            raise SpecError("limits must be an object of [soft, hard] pairs")
+        if not all(-1 <= value < 2**63 for value in pair):
+            raise SpecError(f"limits: {name} must be from -1 (unlimited) to 2^63 - 1")
+        limits[name] = (pair[0], pair[1])
+    return limits
+
+
 def default_name(argv: list[str]) -> str:
     """The part of a command that people call it by: the script of an interpreter, else the program."""
     words = iter(argv)
-    program = os.path.basename(next(words))
-    if program.startswith(("python", "bash", "sh", "uv", "torchrun")):
+    program = os.path.basename(next(words).rstrip("/")) or "/"
+    if INTERPRETER.fullmatch(program):
         for word in words:
             if word.endswith((".py", ".sh")):
                 return os.path.basename(word)
             if word == "-m":
-                return next(words, program)
+                return next(words, "") or program
     return program
 
 
@@ -166,10 +189,21 @@ def read_spec(run_dir: str) -> Spec:
         data = json.load(file)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
-    try:
-        return Spec(**(data | {"argv": tuple(data["argv"])}))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{run_dir}/spec.json lacks a field or has one too many: {error}") from error
+    if set(data) != {field.name for field in fields(Spec)}:
+        raise ValueError(f"{run_dir}/spec.json lacks a field or has one too many")
+    strings = [data[name] for name in ("id", "name", "project", "working_dir", "host")]
+    numbers = [data[name] for name in ("no", "grace_s", "created_at_s")]
+    argv, params = data["argv"], data["params"]
+    if not isinstance(argv, list) or not argv or not isinstance(params, dict):
+        raise ValueError(f"{run_dir}/spec.json needs a list argv that is not empty and an object params")
+    strings += [*argv, *params, *params.values()]
+    if not all(isinstance(value, str) and can_be_passed_on(value) for value in strings):
+        raise ValueError(f"{run_dir}/spec.json has something else where text should be")
+    if not all(isinstance(value, int | float) for value in numbers) or not isinstance(data["no"], int):
+        raise ValueError(f"{run_dir}/spec.json has something else where a number should be")
+    if data["id"] != os.path.basename(run_dir):
+        raise ValueError(f"{run_dir}/spec.json is that of run {data['id']}")
+    return Spec(**(data | {"argv": tuple(argv)}))
 
 
 def command_text(argv: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from console.jobs import exit_cause
-from store import identity, paths
+from store import identity, paths, run_files
 
 FORMAT: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
@@ -70,7 +70,7 @@ class Supervisor:
         old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAKING_SIGNALS)
         try:
             self.start(old_mask)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
             ending = exit_cause.of_start_failure(self.spec["argv"][0], self.spec["working_dir"], error)
         else:
             self.write_status(state="running")
@@ -180,10 +180,11 @@ class Supervisor:
 
     def log_tail(self) -> str:
         """The end of the log, for the cause."""
+        path = f"{self.run_dir}/output.log"
         try:
-            with open(f"{self.run_dir}/output.log", "rb") as log:
-                log.seek(max(0, os.fstat(log.fileno()).st_size - exit_cause.LOG_TAIL_BYTES))
-                return log.read().decode("utf-8", "replace")
+            size = run_files.size_bytes(path)
+            start = max(0, size - exit_cause.LOG_TAIL_BYTES)
+            return run_files.read_stretch(path, start, exit_cause.LOG_TAIL_BYTES).data.decode("utf-8", "replace")
         except OSError:
             return ""
 
@@ -229,7 +230,7 @@ def apply_limit(name: str, soft: int) -> None:
     _, hard = resource.getrlimit(number)
     if hard != resource.RLIM_INFINITY:
         soft = hard if soft == resource.RLIM_INFINITY else min(soft, hard)
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, OverflowError):
         resource.setrlimit(number, (soft, hard))
 
 

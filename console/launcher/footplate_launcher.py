@@ -9,9 +9,11 @@ import sys
 
 
 def package_roots(launcher_file: str) -> set[str]:
-    """Where our packages lie: beside the launcher when installed, two folders up in a source checkout."""
+    """Where our packages lie (beside the launcher when installed, two folders up in a checkout) and the library."""
     folder = os.path.dirname(os.path.abspath(launcher_file))
-    return {folder, os.path.dirname(os.path.dirname(folder))}
+    library = os.path.dirname(os.path.abspath(os.__file__))
+    packages = [os.path.join(library, name) for name in ("lib-dynload", "site-packages", "dist-packages")]
+    return {folder, os.path.dirname(os.path.dirname(folder)), library, *packages}
 
 
 def drop_foreign_paths(path: list[str], python_path: str, keep: set[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -42,7 +43,7 @@ class FootplateApp(App[int]):
     """Screens of the box; a client of the daemon that may die at any moment."""
 
     TITLE = "footplate"
-    CSS_PATH = "footplate.tcss"
+    CSS_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "footplate.tcss")
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
 
@@ -175,9 +176,7 @@ def run_tui(
 ) -> int:
     """Show the screens until the person quits; returns the exit code. `terminal.apply_environment` comes before the
     import of this module."""
-    import os
-
-    profile = profile or terminal.detect(os.environ, has_terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    profile = profile or terminal.detect(os.environ, has_terminal=terminal.has_terminal())
     refusal = terminal.refuse(profile)
     if refusal is not None:
         print(f"footplate: {refusal}", file=sys.stderr)

@@ -11,4 +11,6 @@ if TYPE_CHECKING:
 
 def is_present(widget: Widget, screen: Screen[Any]) -> bool:
     """Composed, and its screen has not been left; children of a screen that is left go before it does."""
-    return widget.is_mounted and widget.is_attached and screen in widget.app.screen_stack
+    app = widget.app
+    # `display` turns false as soon as the removal of a screen begins.
+    return widget.is_mounted and widget.is_attached and app.is_running and screen.display and screen in app.screen_stack

@@ -29,7 +29,8 @@ class RunBook:
         self.marked: dict[str, RunRow] = {}
         """In the order of marking; a filter may hide them from the table."""
         self.total_count = 0
-        self.matched_count = 0
+        self.matched_count: int | None = 0
+        """None while the answer to a new filter is under way."""
         self.loaded = False
 
     @property
@@ -57,6 +58,7 @@ class RunBook:
     def forget(self) -> None:
         """The filter or the order changed: nothing that comes later belongs to these pages."""
         self._pages.clear()
+        self.matched_count = None
 
     def mark(self, run_ids: Iterable[str]) -> None:
         """These runs are marked."""

@@ -5,6 +5,7 @@ Textual reads its TEXTUAL_* settings when it is first imported, so this module i
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -23,7 +24,7 @@ class TerminalProfile:
 
     term: str = "xterm-256color"
     has_terminal: bool = True
-    """Both ends, input and output, are terminals."""
+    """Input, output and errors are terminals."""
     over_ssh: bool = False
     in_tmux: bool = False
     no_color: bool = False
@@ -34,6 +35,11 @@ class TerminalProfile:
     """The shortest time between two looks at a live view."""
     chart_interval_s: float = 1.0
     log_interval_s: float = 0.25
+
+
+def has_terminal() -> bool:
+    """Input, output and errors are terminals: Textual draws on the error stream."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile:
@@ -77,9 +83,9 @@ def apply_environment(profile: TerminalProfile, environ: MutableMapping[str, str
 def refuse(profile: TerminalProfile) -> str | None:
     """Why the screens cannot be shown here, and what to use instead; None when they can."""
     instead = "use `footplate runs` for the table and `footplate logs -f RUN` for a log"
-    if not profile.has_terminal:
-        return f"the screens need a terminal, and this is none: {instead}"
     if profile.term in ("", "dumb", "unknown"):
         named = f"TERM={profile.term}" if profile.term else "TERM is not set"
         return f"this terminal cannot move its cursor ({named}): {instead}"
+    if not profile.has_terminal:
+        return f"the screens need a terminal, and this is none: {instead}"
     return None

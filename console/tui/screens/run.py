@@ -224,7 +224,7 @@ class RunScreen(FootplateScreen):
         gaps = f"{series.not_finite_count} not finite" if series and series.not_finite_count else ""
         self._chart.set_lines(lines, focus=focus, note=gaps, empty="no finite value yet" if series else "no metric yet")
         metric = next((each for each in self._metrics if each.key == self._key), None)
-        best = f"best {number(metric.best)}  guessed" if metric and metric.best is not None else ""
+        best = f"best {number(metric.best)} · goal guessed" if metric and metric.best is not None else ""
         self.query_one("#run-right #chart-rule", Rule).set_title(arrowed(metric) if metric else "Chart", best)
 
     def _chart_label(self) -> str:

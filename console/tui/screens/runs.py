@@ -71,7 +71,7 @@ class RunsScreen(FootplateScreen):
                 yield Rule("Runs", id="runs-rule")
                 yield Prompt("/", "name, command, project, key=value or rN", id="runs-filter")
                 yield Static(FIRST_STEPS, id="runs-empty")
-                yield VirtualTable(id="runs-table")
+                yield VirtualTable(id="runs-table", empty="waiting for the daemon…")
             yield SidePanel(self.session, id="runs-side")
         yield Static(id="runs-card", markup=False)
         yield KeyBar("runs")
@@ -143,13 +143,15 @@ class RunsScreen(FootplateScreen):
             self.query_one(SidePanel).ask_chart()
 
     def _put_rows(self, offset: int) -> None:
-        self._table.put_page(offset, self._book.table_rows(offset, columns_for(self._table.size.width)))
+        columns = columns_for(self._table.size.width)
+        self._table.set_columns(columns)
+        self._table.put_page(offset, self._book.table_rows(offset, columns))
 
     def _show_title(self) -> None:
         book, marked_count = self._book, len(self._table.marked)
         parts: list[tuple[str, str]] = [("Runs", "")]
         if book.loaded:
-            matched = f" {book.matched_count}"
+            matched = f" {'…' if book.matched_count is None else book.matched_count}"
             parts.append((f"{matched} of {book.total_count}" if self.filter_text else matched, MUTED))
         if self.filter_text:
             parts.append((f"  /{visible(self.filter_text)[:40]}", "bold $accent"))

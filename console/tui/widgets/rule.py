@@ -37,9 +37,5 @@ class Rule(Line):
         title = self._title if isinstance(self._title, Content) else Content(visible(self._title))
         note = self._note if isinstance(self._note, Content) else Content(visible(self._note))
         left = Content.assemble(("─ ", self.filler_style), title.stylize_before(title_style), " ")
-        right = (
-            Content.assemble(" ", note.stylize_before(MUTED), (" ─", self.filler_style))
-            if note.plain
-            else EMPTY
-        )
+        right = Content.assemble(" ", note.stylize_before(MUTED), (" ─", self.filler_style)) if note.plain else EMPTY
         self.set_parts(left, right)

@@ -110,7 +110,7 @@ class SidePanel(Vertical):
         metric = row.metric if row else None
         # A goal is guessed from the key until somebody can pin it.
         title = arrowed(metric) if metric else (self._key or "Chart")
-        self.query_one("#chart-rule", Rule).set_title(title, "guessed" if metric else "")
+        self.query_one("#chart-rule", Rule).set_title(title, "goal guessed" if metric else "")
 
 
 def wanted_curves(row: RunRow, marked: Mapping[str, RunRow]) -> tuple[Curve, ...]:
