@@ -8,6 +8,7 @@ writer. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -54,12 +55,14 @@ class Journal:
     """The append side of one journal file, which has one writer at a time."""
 
     def __init__(self, path: str) -> None:
-        """Open or create the file with mode 0600; a torn last line is ended, so that its CRC condemns it."""
+        """Open or create the file with mode 0600; a torn last line is ended, so that its CRC judges it."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._torn = False
         size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            self._torn = True
+        self._torn = bool(size) and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        if self._torn:
+            # On a full disk it is ended by the next append.
+            with contextlib.suppress(OSError):
+                self._torn = os.write(self._descriptor, b"\n") != 1
 
     def append(self, records: Iterable[Any]) -> int:
         """Write the records in one write(); returns the size of the journal afterwards.

@@ -112,7 +112,10 @@ def cannot_execute(program: str) -> tuple[str, int] | None:
     """What is wrong with a program and the exit code that a shell would give; None when it can be started."""
     from console.tui.text_format import visible
 
-    if shutil.which(program) is not None:
+    found = shutil.which(program)
+    if found is not None:
+        if is_text_without_interpreter(found):
+            return f"not executable: {visible(program)}: a text file without #! (name its interpreter before it)", 126
         return None
     if os.sep not in program:
         return f"command not found: {visible(program)} (looked in every folder of PATH)", 127
@@ -124,6 +127,16 @@ def cannot_execute(program: str) -> tuple[str, int] | None:
         return f"not executable: {visible(program)}: {error.strerror}", 126
     what = "is a directory" if stat.S_ISDIR(mode) else "no execute permission (chmod +x, or name its interpreter)"
     return f"not executable: {visible(program)}: {what}", 126
+
+
+def is_text_without_interpreter(path: str) -> bool:
+    """Whether the kernel would not know how to execute a file that has the permission: a script that lacks its #!."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(256)
+    except OSError:
+        return False  # execute-only: the kernel knows more than we
+    return not head.startswith((b"\x7fELF", b"#!")) and b"\0" not in head
 
 
 def exit_code_of(row: RunRow) -> int:

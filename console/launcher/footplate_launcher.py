@@ -9,11 +9,17 @@ import sys
 
 
 def package_roots(launcher_file: str) -> set[str]:
-    """Where our packages lie (beside the launcher when installed, two folders up in a checkout) and the library."""
+    """Where our packages lie: beside the launcher when installed, two folders up in a source checkout."""
     folder = os.path.dirname(os.path.abspath(launcher_file))
+    return {folder, os.path.dirname(os.path.dirname(folder))}
+
+
+def library_folders() -> set[str]:
+    """The standard library and what is installed beside it; a PYTHONPATH may name them too."""
     library = os.path.dirname(os.path.abspath(os.__file__))
+    version = os.path.basename(library)
     packages = [os.path.join(library, name) for name in ("lib-dynload", "site-packages", "dist-packages")]
-    return {folder, os.path.dirname(os.path.dirname(folder)), library, *packages}
+    return {library, *packages, os.path.join(sys.prefix, "lib", version, "site-packages")}
 
 
 def drop_foreign_paths(path: list[str], python_path: str, keep: set[str]) -> list[str]:
@@ -25,7 +31,8 @@ def drop_foreign_paths(path: list[str], python_path: str, keep: set[str]) -> lis
 
 def main() -> int:
     """Run `footplate` with the arguments of the process; returns its exit code."""
-    sys.path[:] = drop_foreign_paths(sys.path, os.environ.get("PYTHONPATH", ""), package_roots(__file__))
+    keep = package_roots(__file__) | library_folders()
+    sys.path[:] = drop_foreign_paths(sys.path, os.environ.get("PYTHONPATH", ""), keep)
     from console.__main__ import main as console_main
 
     return console_main(sys.argv[1:])
