@@ -20,9 +20,8 @@ COMPACT: Final = (
     TableColumn("state", "", 1, pinned=True),
     TableColumn("no", "run", 5, pinned=True),
     TableColumn("name", "name", 14, flexible=True),
-    TableColumn("key", "metric", 9, sortable=False),
+    TableColumn("key", "metric", 11, sortable=False),
     TableColumn("metric", "last", 8, align="right"),
-    TableColumn("step", "step", 6, align="right"),
     TableColumn("duration", "time", 6, align="right"),
     TableColumn("outcome", "outcome", 10, sortable=False),
 )
@@ -30,7 +29,7 @@ NORMAL: Final = (
     TableColumn("state", "", 1, pinned=True),
     TableColumn("no", "run", 5, pinned=True),
     TableColumn("name", "name", 16, flexible=True),
-    TableColumn("key", "metric", 12, sortable=False),
+    TableColumn("key", "metric", 14, sortable=False),
     TableColumn("metric", "last", 8, align="right"),
     TableColumn("best", "best", 8, align="right", sortable=False),
     TableColumn("step", "step", 7, align="right"),
@@ -42,7 +41,7 @@ WIDE: Final = (
     TableColumn("no", "run", 5, pinned=True),
     TableColumn("name", "name", 20, flexible=True),
     TableColumn("project", "project", 8),
-    TableColumn("key", "metric", 13, sortable=False),
+    TableColumn("key", "metric", 18, sortable=False),
     TableColumn("metric", "last", 8, align="right"),
     TableColumn("best", "best", 8, align="right", sortable=False),
     TableColumn("step", "step", 7, align="right"),
@@ -127,7 +126,9 @@ def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = F
         case "no":
             return Cell(row.label, "$foreground" if row.state in LIVE_STATES else "$text-muted")
         case "name":
-            return Cell(row.name, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
+            # Runs of one script have one name: what they were started with tells them apart.
+            text = f"{row.name} {params_text(row.params, ' ')}" if row.params else row.name
+            return Cell(text, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
         case "project":
             return Cell(row.project, "$text-muted")
         case "key":
@@ -146,9 +147,9 @@ def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = F
             return Cell(outcome_text(row), outcome_style(row))
 
 
-def params_text(params: dict[str, str]) -> str:
+def params_text(params: dict[str, str], gap: str = "  ") -> str:
     """Parameters on one line."""
-    return "  ".join(f"{key}={value}" for key, value in params.items())
+    return gap.join(f"{key}={value}" for key, value in params.items())
 
 
 def card_lines(row: RunRow | None, now_s: float, width_cells: int) -> Content:
@@ -185,14 +186,11 @@ def state_style(row: RunRow) -> str:
 def state_sentence(row: RunRow) -> str:
     """The state with its glyph and how the run ended."""
     text = f"{state_glyph(row.state)[0]} {row.state}"
-    how = outcome(row.state, row.cause, None, "")
+    how = outcome(row.state, row.cause, row.exit_code, row.signal)
     if how:
         text += f": {how}"
-    if row.exit_code is not None:
-        text += f", exit {row.exit_code}"
-    elif row.signal:
-        text += f", {row.signal}"
-    return text
+    code = f"exit {row.exit_code}" if row.exit_code is not None else row.signal
+    return text if not code or code in how else f"{text}, {code}"
 
 
 def started_sentence(row: RunRow, now_s: float) -> str:

@@ -258,7 +258,7 @@ def outcome(state: str, cause: str, exit_code: int | None, signal: str) -> str:
     """How a run ended, in a few visible words: its cause, else the signal, else the exit code; empty for a good end."""
     if state in ("starting", "running", "stopping"):
         return ""
-    if cause:
+    if cause and cause != f"exit code {exit_code}":
         return visible(cause)
     if signal:
         return visible(signal)

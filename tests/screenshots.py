@@ -1,0 +1,108 @@
+"""`just screenshots`: pictures of every screen with real runs in it, for the README and docs/.
+
+Trains the sample project a few times through a real daemon, leaves one training alive, and takes the screens of the
+console at three sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.client import Client
+from console.tui import terminal
+from tests.support import HIDING_VARIABLES, Home, opened_home
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.pilot import Pilot
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+SIZES = ((80, 24), (120, 40), (200, 60))
+TRAININGS = (
+    "--lr 0.3 --leaves 63 --rounds 300",
+    "--lr 0.1 --leaves 31 --rounds 300",
+    "--lr 0.1 --leaves 7 --rounds 300",
+    "--lr 0.03 --leaves 15 --rounds 300",
+    "--lr 0.03 --leaves 31 --data data/december.parquet",
+    "--lr 0.03 --leaves 7 --rounds 300 --seed 2",
+)
+LIVE = "--lr 0.01 --leaves 7 --rounds 200000"
+SVG_STYLE = re.compile(r"@font-face\s*{[^}]*}\s*")
+SETTLE_S = 2.5
+
+
+def train(home: Home, folder: Path, arguments: str) -> str:
+    """Start one training of the sample; returns the run's id."""
+    programs = os.path.dirname(sys.executable)
+    environment = home.environment() | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    argv = ["python", "train.py", *arguments.split()]
+    return home.submit(*argv, working_dir=str(folder), environment=environment, project="churn")
+
+
+async def take(name: str, size: tuple[int, int], keys: Sequence[str]) -> Path:
+    """The screen of a given size after some keys, as an SVG that needs no font from the network."""
+    from console.tui.app import FootplateApp
+
+    app = FootplateApp(client_factory=Client, profile=terminal.TerminalProfile())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(SETTLE_S)
+        await press(pilot, keys)
+        svg = app.export_screenshot(title="footplate")
+        await pilot.press("q")
+    path = PICTURES / f"{name}-{size[0]}x{size[1]}.svg"
+    path.write_text(SVG_STYLE.sub("", svg).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas"), encoding="utf-8")
+    return path
+
+
+async def press(pilot: Pilot[None], keys: Sequence[str]) -> None:
+    """Keys one after the other, each with time for what it causes."""
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause(0.3)
+    await pilot.pause(SETTLE_S)
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default="", help="only pictures whose name holds this")
+    options = parser.parse_args()
+    for name in HIDING_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ |= {"USER": "ana", "LOGNAME": "ana", "TZ": "UTC"}
+    terminal.apply_environment(terminal.TerminalProfile(), os.environ)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="footplate-") as name:
+        folder = Path(name) / "churn"
+        shutil.copytree(ROOT / "sample_projects" / "churn", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        subprocess.run([sys.executable, "generate.py"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        with opened_home(Path(name) / "state") as home:
+            for arguments in TRAININGS:
+                home.wait_ended(train(home, folder, arguments))
+            live = train(home, folder, LIVE)
+            home.wait_run(live, lambda detail: detail.row.metric is not None and detail.row.metric.last_step > 200)
+            wanted = [
+                ("runs", ("j", "space", "j", "j", "space", "space", "k", "k")),
+                ("run", ("enter",)),
+                ("help", ("question_mark",)),
+            ]
+            for picture, keys in wanted:
+                for size in SIZES if picture != "help" else SIZES[1:2]:
+                    if options.only in picture:
+                        print(asyncio.run(take(picture, size, keys)).relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
