@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "start a command as a run that survives this terminal",
@@ -52,15 +52,13 @@ def main(argv: list[str]) -> int:
 
 def run_command(name: str, argv: list[str]) -> int:
     """Parse the arguments of one command and carry it out; errors become one sentence and an exit code."""
-    import argparse
     import importlib
 
     from console.client import ClientError
 
     module = importlib.import_module(f"console.cli.{name}")
-    parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
-    module.add_arguments(parser)
-    options = parser.parse_args(argv)
+    # Prompts and status bars call `footplate ps` all the time: argparse would be a tenth of what it takes.
+    options = module.NO_OPTIONS if not argv and hasattr(module, "NO_OPTIONS") else parse(name, module, argv)
     try:
         return int(module.execute(options))
     except ClientError as error:
@@ -71,6 +69,15 @@ def run_command(name: str, argv: list[str]) -> int:
         # The reader of our output is gone, as with `| head`: not an error, but nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def parse(name: str, module: Any, argv: list[str]) -> Any:
+    """The options of a command; ends the process with 2 for arguments that it does not know."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
+    module.add_arguments(parser)
+    return parser.parse_args(argv)
 
 
 def open_console() -> int:

@@ -1,4 +1,6 @@
-"""What crosses the socket between the daemon and its clients: frozen snapshots and the words both sides share.
+"""What crosses the socket between the daemon and its clients: snapshots that nobody changes, and shared words.
+
+Named tuples, because every command imports them: 14 frozen dataclasses cost 18 ms of the 60 of `footplate ps`.
 
 Times are Unix seconds (float), sizes bytes, durations seconds; every such field says so in its name. Text that came
 from outside (commands, keys, log lines) is carried as it is: whoever shows it makes control characters visible first.
@@ -8,8 +10,7 @@ JSON has no NaN and no infinity, so numbers that may be one travel as "NaN", "In
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 PROTOCOL_VERSION: Final = 1
 """Grows when a field changes its meaning or goes away; new fields do not count."""
@@ -42,8 +43,7 @@ ENDED_STATES: Final[frozenset[State]] = frozenset({"finished", "failed", "stoppe
 SORT_KEYS: Final[tuple[SortKey, ...]] = ("no", "name", "project", "state", "metric", "step", "duration", "started")
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSummary:
+class MetricSummary(NamedTuple):
     """One metric of one run: where it stands and how good it ever was."""
 
     key: str
@@ -63,8 +63,7 @@ class MetricSummary:
         return self.maximum if self.goal == "maximize" else self.minimum
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """One run as a line of the run table."""
 
     id: str
@@ -96,8 +95,7 @@ class RunRow:
         return f"r{self.no}"
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
+class RunPage(NamedTuple):
     """A window of the run table after filter and sort."""
 
     total_count: int
@@ -110,8 +108,7 @@ class RunPage:
     rows: tuple[RunRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetail:
+class RunDetail(NamedTuple):
     """Everything about one run except its points and its log."""
 
     row: RunRow
@@ -134,8 +131,7 @@ class RunDetail:
     now_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One metric over steps, reduced to bins; all tuples have one entry per bin, in step order."""
 
     key: str
@@ -151,8 +147,7 @@ class Series:
     lasts: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line of a run's output."""
 
     offset_bytes: int
@@ -163,8 +158,7 @@ class LogLine:
     """Bytes of the line that `text` leaves out."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPage:
+class LogPage(NamedTuple):
     """Neighbouring lines of a run's output."""
 
     start_bytes: int
@@ -178,8 +172,7 @@ class LogPage:
     lines: tuple[LogLine, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """Where a search in a log ended."""
 
     offset_bytes: int | None
@@ -190,8 +183,7 @@ class Hit:
     """The whole direction has been searched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """The header line of every screen."""
 
     host: str
@@ -207,8 +199,7 @@ class Status:
     """One sentence when the daemon cannot do its work, such as a full disk; else empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The answer of the `changes` route."""
 
     position: int
@@ -217,8 +208,7 @@ class Change:
     """False: nothing happened for as long as the route waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(NamedTuple):
     """The answer to a new run."""
 
     id: str
@@ -250,9 +240,10 @@ def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -
 
     Keys of a newer daemon that this version does not know are left out, so that old and new can talk.
     """
-    names = {field.name for field in fields(snapshot_type)}  # type: ignore[arg-type]
-    values = {key: value for key, value in data.items() if key in names}
-    return snapshot_type(**(values | decoded))
+    named_tuple: Any = snapshot_type
+    values = {key: value for key, value in data.items() if key in named_tuple._fields}
+    made: Snapshot = named_tuple(**(values | decoded))
+    return made
 
 
 def decode_metric(data: dict[str, Json]) -> MetricSummary:

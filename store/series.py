@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from store.database import Cursor
@@ -23,8 +23,7 @@ class LatestMetric:
     point_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bins:
+class Bins(NamedTuple):
     """One metric in bins of equal step width; columns in step order, bins without a finite value left out."""
 
     point_count: int

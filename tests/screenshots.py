@@ -65,7 +65,7 @@ async def take(name: str, size: tuple[int, int], keys: Sequence[str]) -> Path:
     return path
 
 
-async def press(pilot: Pilot[None], keys: Sequence[str]) -> None:
+async def press(pilot: Pilot[int], keys: Sequence[str]) -> None:
     """Keys one after the other, each with time for what it causes."""
     for key in keys:
         await pilot.press(key)

@@ -1,16 +1,14 @@
-"""The main job as the README promises it, the torture in small, and what the docs say against what the program does."""
+"""The main job as the README promises it, the torture in small, and an index that is built anew."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.__main__ import COMMANDS
 from tests import torture
 from tests.support import wait_until
 
@@ -83,22 +81,3 @@ def without_clock(home: Home) -> list[object]:
     detail.pop("now_s")
     series = [home.client().series("r1", metric["key"], 100) for metric in detail["metrics"]]
     return [detail, series]
-
-
-def test_every_option_is_documented_and_every_documented_command_exists(home: Home) -> None:
-    documented = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
-    for name in COMMANDS:
-        assert f"footplate {name}" in documented
-    for option in re.findall(r"--[a-z-]+", home.footplate("run", "--help").stdout):
-        assert option in documented or option == "--help", option
-    for name in re.findall(r"(?:^|`)footplate ([a-z]+)", documented, re.MULTILINE):
-        assert name in COMMANDS, name
-
-
-def test_the_readme_has_the_two_commands_and_its_pictures() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "pip install uv && uv run footplate demo" in text
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("uv run just check")
-    assert "uv run just check" in text
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
-        assert (ROOT / path).exists(), path

@@ -120,7 +120,7 @@ def test_the_live_view_reconnects_when_the_daemon_is_killed(
     home.kill_daemon()
     go.touch()
     assert terminal.wait() == 7
-    assert terminal.shows("exit code 7")
+    assert terminal.shows("failed exit 7")
 
 
 def test_stop_is_remembered_when_the_daemon_dies_before_it_is_carried_out(home: Home) -> None:

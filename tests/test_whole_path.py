@@ -147,6 +147,13 @@ def test_every_command_is_listed_and_has_help(home: Home) -> None:
     assert os.path.exists(FOOTPLATE)
 
 
+def test_a_command_without_arguments_has_the_options_that_the_parser_would_give() -> None:
+    from console.__main__ import parse
+    from console.cli import ps
+
+    assert vars(parse("ps", ps, [])) == vars(ps.NO_OPTIONS)
+
+
 def processes_of(run_id: str) -> list[int]:
     """Processes that carry the run's id in their environment."""
     found = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from console import protocol
@@ -42,9 +41,9 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, tuples and floats as JSON can carry them."""
-    if hasattr(value, "__dataclass_fields__"):
-        return plain(asdict(value))
+    """Snapshots, tuples and floats as JSON can carry them."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

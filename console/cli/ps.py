@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final
 
 from console import protocol
 from console.cli import output
@@ -11,13 +12,16 @@ from console.client import Client
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+NO_OPTIONS: Final = SimpleNamespace(json=False)
+"""What the parser makes of no arguments."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--json", action="store_true", help="print the page as JSON")
 
 
-def execute(options: Namespace) -> int:
+def execute(options: Namespace | SimpleNamespace) -> int:
     """Print the live runs, newest first."""
     states = ",".join(sorted(protocol.LIVE_STATES | protocol.WAITING_STATES))
     page = Client().runs(states=states, limit=1000)

@@ -10,7 +10,6 @@ import os
 import queue
 import shutil
 import time
-from dataclasses import asdict
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -111,7 +110,7 @@ class Routes:
                 notice=self._keeper.notice,
             )
 
-        return answer(asdict(await asyncio.to_thread(read)))
+        return answer((await asyncio.to_thread(read))._asdict())
 
     @guarded
     async def runs(self, request: Request) -> Response:
@@ -187,7 +186,7 @@ class Routes:
         series = await asyncio.to_thread(read)
         if series is None:
             raise RefusedError(404, f"r{found.no} has no metric {key!r}")
-        return answer({"key": key, **asdict(series)})
+        return answer({"key": key, **series._asdict()})
 
     @guarded
     async def log(self, request: Request) -> Response:
@@ -240,13 +239,13 @@ class Routes:
             start=integer(request, "start", 0),
             backward=request.query_params.get("backward") == "1",
         )
-        return answer(asdict(hit))
+        return answer(hit._asdict())
 
     @guarded
     async def changes(self, request: Request) -> Response:
         """Wait until a view shows something else."""
         view = request.query_params.get("view", "runs")
-        return answer(asdict(await self._changes.wait(view, integer(request, "since", 0))))
+        return answer((await self._changes.wait(view, integer(request, "since", 0)))._asdict())
 
     @guarded
     async def remove_project(self, request: Request) -> Response:

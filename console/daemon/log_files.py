@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from typing import Final
 
@@ -68,20 +67,10 @@ def log_line(offset: int, raw: bytes, size: int | None = None) -> LogLine:
     size = len(raw) if size is None else size
     if size <= LINE_MAX_CHARACTERS:  # a character takes a byte at least
         return LogLine(offset, raw.decode("utf-8", "replace"), 0)
-    text = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "replace")[:LINE_MAX_CHARACTERS]
-    shown = shown_bytes(raw[: 4 * LINE_MAX_CHARACTERS], len(text))
-    return LogLine(offset, text, size - shown)
-
-
-def shown_bytes(raw: bytes, characters: int) -> int:
-    """How many bytes the first `characters` characters of `raw` take, a broken sequence being one character."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    count = 0
-    for position in range(len(raw)):
-        count += len(decoder.decode(raw[position : position + 1]))
-        if count >= characters:
-            return position + 1
-    return len(raw)
+    # With an escape for each byte that is not UTF-8, what is shown can be counted in bytes of the log.
+    head = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "surrogateescape")[:LINE_MAX_CHARACTERS]
+    shown = head.encode("utf-8", "surrogateescape")
+    return LogLine(offset, shown.decode("utf-8", "replace"), size - len(shown))
 
 
 def line_start(descriptor: int, offset: int) -> int:

@@ -114,6 +114,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._sort: tuple[str, bool] = ("", False)
         self._drawn: dict[int, Strip] = {}
         self._styles: dict[str, Style] = {}
+        self._plain_style: Style | None = None
 
     @property
     def empty(self) -> str:
@@ -259,6 +260,7 @@ class VirtualTable(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
+        self._plain_style = None
         self._drawn.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -347,6 +349,13 @@ class VirtualTable(ScrollView, can_focus=True):
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
+    @property
+    def _plain(self) -> Style:
+        """The style of the table itself; Textual composes it from all ancestors at every look."""
+        if self._plain_style is None:
+            self._plain_style = self.rich_style
+        return self._plain_style
+
     def _style(self, words: str) -> Style:
         if words not in self._styles:
             background, foreground = self.background_colors[1], self.colors[3]
@@ -360,7 +369,7 @@ class VirtualTable(ScrollView, can_focus=True):
             return self._empty_line(y)
         index = self.scroll_offset.y + y - 1
         if index >= self._pages.row_count:
-            return Strip.blank(self._content_size.width, self.rich_style)
+            return Strip.blank(self._content_size.width, self._plain)
         return self._row_line(index)
 
     def _header_line(self) -> Strip:
@@ -372,7 +381,7 @@ class VirtualTable(ScrollView, can_focus=True):
         row = self._pages.row(index)
         at_cursor = index == self._cursor_row
         name = "virtual-table--cursor" if at_cursor else ""
-        style = self.get_component_rich_style(name) if at_cursor else self.rich_style
+        style = self.get_component_rich_style(name) if at_cursor else self._plain
         glyph_style = self.get_component_rich_style("virtual-table--glyph", partial=True)
         mark = ("*" if self.ascii else "●") if row and row.key in self._marked else " "
         segments = [Segment((">" if at_cursor else " ") + mark, glyph_style)]
@@ -392,4 +401,4 @@ class VirtualTable(ScrollView, can_focus=True):
     def _empty_line(self, y: int) -> Strip:
         width, height = self._content_size
         text = centred(self._empty, y - 1, width, height - 1)
-        return Strip([Segment(text, self._style("text-muted"))], width).apply_style(self.rich_style)
+        return Strip([Segment(text, self._style("text-muted"))], width).apply_style(self._plain)
