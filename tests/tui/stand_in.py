@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from console.client import Client, DaemonRefused, DaemonUnavailable
@@ -44,6 +44,8 @@ class Box:
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
+    heard: dict[str, int] = field(default_factory=dict)
+    """Per view, up to where its feed knows of the changes."""
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def tell(self) -> None:
@@ -96,7 +98,8 @@ class StandIn(Client):
         return RunPage(len(rows), len(matched), offset, NOW_S, tuple(matched[offset : offset + limit]))
 
     def run(self, reference: str) -> RunDetail:
-        return self._detail(reference)
+        detail = self._detail(reference)
+        return detail._replace(log_size_bytes=len(self.box.logs.get(detail.row.id, b"")))
 
     def series(self, reference: str, key: str, bins: int) -> Series:
         detail = self._detail(reference)
@@ -136,7 +139,7 @@ class StandIn(Client):
     def stop(self, reference: str, actor: str) -> RunDetail:
         detail = self._detail(reference)
         self.box.stopped.append((detail.row.label, actor))
-        stopping = replace(detail, row=replace(detail.row, state="stopping"))
+        stopping = detail._replace(row=detail.row._replace(state="stopping"))
         self.box.replace_run(stopping)
         return stopping
 
@@ -154,11 +157,14 @@ class StandIn(Client):
             notice=self.box.notice,
         )
 
-    def changes(self, view: str, since: int) -> Change:  # noqa: ARG002 (every view changes with the box)
-        self._check()
+    def changes(self, view: str, since: int) -> Change:
         with self.box.news:
-            if self.box.position == since:
+            # The views all change with the box.
+            self.box.heard[view] = since
+            if self.box.position == since and not self.box.away:
                 self.box.news.wait(0.3)
+            if self.box.away:
+                self.box.heard[view] = 0
             self._check()
             return Change(self.box.position, self.box.position != since)
 

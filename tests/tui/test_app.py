@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.client import DaemonRefused
@@ -21,6 +20,16 @@ from tests.tui.stand_in import Box, StandIn, example_box, summary
 if TYPE_CHECKING:
     import pytest
     from textual.message_pump import MessagePump
+    from textual.pilot import Pilot
+
+    from tests.tui.pilots import WatchedApp
+
+
+async def seconds_pass(app: WatchedApp, pilot: Pilot[int], count: int) -> None:
+    """Wait until the app has had its chance to count so many seconds."""
+    wanted = app.seconds_counted + count
+    await until(pilot, lambda: app.seconds_counted >= wanted)
+    await settle(pilot)
 
 
 def test_the_header_counts_and_says_live() -> None:
@@ -34,7 +43,7 @@ def test_the_header_counts_and_says_live() -> None:
 
 def test_the_header_keeps_the_age_where_the_line_is_short() -> None:
     status = StandIn(example_box()).status()
-    facts = HeaderFacts(replace(status, host="a-host-with-a-very-long-name.example.org"), "stale", 12)
+    facts = HeaderFacts(status._replace(host="a-host-with-a-very-long-name.example.org"), "stale", 12)
     assert freshness(facts).plain == "! stale 12s "
     assert counts(facts.status).plain.startswith(" a-host")
     assert freshness(HeaderFacts(status, "reconnecting", 75)).plain == "! reconnecting… 1m15 "
@@ -67,7 +76,7 @@ def test_a_daemon_that_goes_away_and_comes_back() -> None:
             box.tell()
             await until(pilot, lambda: "reconnecting" in screen_text(app))
             assert "vit-b lr=1e-3" in screen_text(app), "the last data stay"
-            box.details[0] = replace(box.details[0], row=replace(box.details[0].row, name="renamed meanwhile"))
+            box.details[0] = box.details[0]._replace(row=box.details[0].row._replace(name="renamed meanwhile"))
             box.away = False
             await until(pilot, lambda: "renamed meanwhile" in screen_text(app))
             await until(pilot, lambda: screen_text(app).splitlines()[0].endswith("live"))
@@ -148,11 +157,12 @@ def test_pause_freezes_the_picture_and_resume_catches_up() -> None:
             before = screen_text(app)
             assert "= paused" in before
             first = box.details[0]
-            box.replace_run(replace(first, row=replace(first.row, metric=summary("val/acc", 0.9, 50_000))))
-            await pilot.pause(1.5)
+            box.replace_run(first._replace(row=first.row._replace(metric=summary("val/acc", 0.9123, 50_000))))
+            await settle(pilot)
+            await seconds_pass(app, pilot, 2)
             assert screen_text(app) == before
             await press(pilot, "equals_sign")
-            await until(pilot, lambda: "50000" in screen_text(app))
+            await until(pilot, lambda: "0.9123" in screen_text(app))
 
     asyncio.run(drive())
 
@@ -170,7 +180,7 @@ def test_nothing_is_painted_while_nothing_changes(monkeypatch: pytest.MonkeyPatc
                 display(screen, what)  # type: ignore[arg-type]
 
             monkeypatch.setattr(app, "_display", record)
-            await pilot.pause(3.0)
+            await seconds_pass(app, pilot, 3)
             assert painted == []
 
     asyncio.run(drive())
@@ -179,8 +189,7 @@ def test_nothing_is_painted_while_nothing_changes(monkeypatch: pytest.MonkeyPatc
 def test_quitting_does_not_wait_for_the_feed() -> None:
     async def drive() -> None:
         async with opened(example_box()) as (app, pilot):
-            await pilot.press("q")
-            await pilot.pause(0.2)
+            await press(pilot, "q")
             assert app._exit
 
     asyncio.run(drive())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +11,10 @@ from textual import events
 
 from console.client import DaemonRefused
 from console.protocol import MetricSummary, RunDetail, Status
+from console.tui.app import STATUS_INTERVAL_S
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.run import RunScreen
-from tests.tui.pilots import opened, press, screen_text, until
+from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
 from tests.tui.stand_in import Box, StandIn, make_run
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def hostile_runs(text: str, first_no: int) -> list[RunDetail]:
         started_ago_s=1000.0 - first_no,
     )
     queued = make_run(first_no, text, state="queued", cause=text, started_ago_s=None)
-    skipped = replace(live, host=text, skipped_line_count=2, skipped_example=text, evidence=text)
-    return [skipped, replace(failed, skipped_line_count=1, skipped_example=text), queued]
+    skipped = live._replace(host=text, skipped_line_count=2, skipped_example=text, evidence=text)
+    return [skipped, failed._replace(skipped_line_count=1, skipped_example=text), queued]
 
 
 def hostile_box(texts: Sequence[str] = HOSTILE) -> Box:
@@ -83,7 +83,7 @@ class HostileHost(StandIn):
     """Even the host's and the user's name."""
 
     def status(self) -> Status:
-        return replace(super().status(), host=self.box.notice, user=self.box.notice)
+        return super().status()._replace(host=self.box.notice, user=self.box.notice)
 
 
 def check(picture: str, lines: int) -> str:
@@ -96,35 +96,38 @@ def check(picture: str, lines: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "texts"), [((80, 24), HOSTILE), ((200, 60), HOSTILE[::5])])
-def test_strings_from_outside(size: tuple[int, int], texts: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strings_from_outside(size: tuple[int, int], texts: Sequence[str]) -> None:
     async def drive() -> None:
         box = hostile_box(texts)
-        monkeypatch.setattr("tests.tui.pilots.StandIn", HostileHost)
+        clock = Clock()
         pictures: dict[str, str] = {}
-        async with opened(box, size=size) as (app, pilot):
+        async with opened(box, size=size, monotonic=clock, client=HostileHost) as (app, pilot):
             await press(pilot, "s", "s", "s", "s", "s", "s", "s", "S", "g")
             for place, detail in enumerate(sorted(box.details, key=lambda each: each.row.no)):
                 row = app.front.run_under_cursor
                 assert row == detail.row, place
                 box.notice = row.name
                 box.tell()
-                await pilot.press("y")
-                await pilot.pause(0.02)
+                clock.now_s += STATUS_INTERVAL_S
+                await press(pilot, "y")
                 pictures[row.id] = check(screen_text(app), size[1])
                 if row.state == "running":
-                    await pilot.press("enter")
-                    await until(pilot, lambda: isinstance(app.screen, RunScreen) and "last" in screen_text(app))
-                    check(screen_text(app), size[1])
-                    await pilot.press("x")
-                    await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+                    await press(pilot, "enter")
+                    assert isinstance(app.screen, RunScreen)
+                    assert "last" in check(screen_text(app), size[1])
+                    await press(pilot, "x")
+                    assert isinstance(app.screen, ConfirmScreen)
                     pictures[row.id] += check(screen_text(app), size[1])
-                    await pilot.press("n", "escape")
-                await pilot.press("space")
+                    await press(pilot, "n", "escape")
                 app.clear_notifications()
+                await press(pilot, "space")
             assert app.is_running
         for detail in box.details:
             if detail.row.name.startswith("["):
-                assert detail.row.name in pictures[detail.row.id], "shown as it is, not read as markup"
+                picture = pictures[detail.row.id]
+                assert detail.row.name in picture, "shown as it is, not read as markup"
+                assert detail.row.name in picture.splitlines()[0], "the name of the host"
+                assert detail.row.name in picture.splitlines()[1], "the notice of the daemon"
 
     asyncio.run(drive())
 
@@ -137,15 +140,15 @@ def test_refusals_and_pastes_are_shown_as_they_are() -> None:
                 box.refusal = DaemonRefused(text, text, 400)
                 box.tell()
                 await until(pilot, lambda: app._notifications)
+                await settle(pilot)
                 check(screen_text(app), 24)
                 app.clear_notifications()
-                await pilot.press("slash")
+                await press(pilot, "slash")
                 assert app.focused is not None
                 app.focused.post_message(events.Paste(text))
-                await pilot.press("enter")
-                await pilot.pause(0.03)
+                await press(pilot, "enter")
                 check(screen_text(app), 24)
-                await pilot.press("escape")
+                await press(pilot, "escape")
                 app.clear_notifications()
             assert app.is_running
 

@@ -9,6 +9,7 @@ from textual.strip import Strip
 
 from console.tui.theme import OKABE_DARK, SERIES_COLOURS
 from console.tui.widgets.line_chart import ChartLine, LineChart
+from tests.tui.pilots import settle
 
 
 class ChartApp(App[None]):
@@ -33,8 +34,8 @@ def on_screen(
     async def run() -> None:
         app = ChartApp()
         async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            await check(app, pilot.pause)
+            await settle(pilot)
+            await check(app, lambda: settle(pilot))
 
     asyncio.run(run())
 
@@ -119,10 +120,10 @@ def test_every_size_and_theme_is_survived() -> None:
             app.chart.set_lines([chart_line("a", [1, 2, 3], "success"), chart_line("b", [1], "no colour at all")])
             for size in [(1, 1), (3, 2), (12, 4), (200, 60)]:
                 await pilot.resize_terminal(*size)
-                await pilot.pause()
+                await settle(pilot)
                 assert len(app.lines()) == size[1]
             app.theme = "ansi-dark"
-            await pilot.pause()
+            await settle(pilot)
             app.lines()
 
     asyncio.run(run())

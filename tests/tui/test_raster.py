@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 
 import pytest
 from hypothesis import given
@@ -107,19 +106,13 @@ def test_every_cell_with_ink_has_an_owner_and_no_other() -> None:
         assert [cell == " " for cell in text] == [owner == NOBODY for owner in owners]
 
 
-def test_ten_series_of_200_bins_are_fast() -> None:
+def test_ten_series_of_200_bins_are_all_drawn() -> None:
     generator = random.Random(1)
     traces = [
-        line([i * 50.0 for i in range(200)], [math.exp(-i / 60) + generator.gauss(0, 0.03) for i in range(200)], 0.1)
-        for _ in range(10)
+        line([i * 50.0 for i in range(200)], [k + generator.gauss(0, 0.03) for i in range(200)], 0.1) for k in range(10)
     ]
-
-    def once_ms() -> float:
-        start = time.process_time()
-        drawn(traces, 111, 36)
-        return (time.process_time() - start) * 1000
-
-    assert min(once_ms() for _ in range(10)) < 25, "the budget is 10 ms on a free core"
+    raster = drawn(traces, 111, 36)
+    assert all(owned(raster, owner) >= 111 for owner in range(10))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.tui.app import FootplateApp
+from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
 from tests.support import PastRun
-from tests.tui.pilots import QUICK, press, screen_text, settle, until
+from tests.tui.pilots import Clock, WatchedApp, press, screen_text, settle, until
 
 if TYPE_CHECKING:
     from tests.support import Home
@@ -37,7 +37,8 @@ def test_runs_of_a_real_daemon_that_is_killed(home: Home) -> None:
     )
 
     async def drive() -> None:
-        app = FootplateApp(profile=QUICK)
+        clock = Clock()
+        app = WatchedApp(monotonic=clock)
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
             await until(pilot, lambda: "Runs 3" in screen_text(app))
             await press(pilot, "slash", *"r2", "enter")
@@ -55,9 +56,9 @@ def test_runs_of_a_real_daemon_that_is_killed(home: Home) -> None:
             await press(pilot, "g", "enter")
             await until(pilot, lambda: "step" in screen_text(app) and "loss ↓" in screen_text(app))
             await press(pilot, "x")
-            await until(pilot, lambda: "SIGTERM" in screen_text(app))
-            await pilot.pause(0.35)
-            await pilot.press("y")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "SIGTERM" in screen_text(app))
+            clock.now_s += 2 * DEBOUNCE_S
+            await press(pilot, "y")
             await until(pilot, lambda: "■ stopped" in screen_text(app))
             await settle(pilot)
             assert run_id

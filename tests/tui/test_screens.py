@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
@@ -12,7 +11,7 @@ from console.tui.screens.runs import RunsScreen
 from console.tui.widgets.log_view import LogView
 from console.tui.widgets.prompt import PromptInput
 from console.tui.widgets.virtual_table import VirtualTable
-from tests.tui.pilots import opened, press, screen_text, settle, until
+from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box, make_run, summary, training_log
 
 if TYPE_CHECKING:
@@ -149,26 +148,25 @@ def test_seconds_of_running_runs_count() -> None:
 
 def test_stop_names_the_run_and_wants_a_yes_that_was_meant() -> None:
     async def drive() -> None:
-        box = example_box()
-        async with opened(box) as (app, pilot):
-            await press(pilot, *TO_R218)
-            await pilot.press("x")
-            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-            await pilot.press("y")
-            await pilot.pause()
+        box, clock = example_box(), Clock()
+        async with opened(box, monotonic=clock) as (app, pilot):
+            await press(pilot, *TO_R218, "x")
+            assert isinstance(app.screen, ConfirmScreen)
+            clock.now_s += DEBOUNCE_S / 2
+            await press(pilot, "y")
             assert isinstance(app.screen, ConfirmScreen), "a yes within the debounce time does not count"
             text = screen_text(app)
             for words in ("Stop r218?", "vit-b lr=1e-3 aug=rand", "pid 4411", "gpu-03", "SIGTERM", "SIGKILL", "grace"):
                 assert words in text
-            await pilot.pause(DEBOUNCE_S)
+            clock.now_s += 2 * DEBOUNCE_S
             await press(pilot, "n")
             assert box.stopped == []
             await press(pilot, "x")
-            await pilot.pause(DEBOUNCE_S)
+            clock.now_s += 2 * DEBOUNCE_S
             await press(pilot, "y")
             await until(pilot, lambda: box.stopped == [("r218", "ana")])
             await until(pilot, lambda: "is being stopped" in screen_text(app))
-            assert "stopping" in screen_text(app)
+            await until(pilot, lambda: "stopping" in screen_text(app))
 
     asyncio.run(drive())
 
@@ -186,10 +184,10 @@ def test_what_has_ended_cannot_be_stopped() -> None:
 
 def test_a_stop_that_fails_is_said() -> None:
     async def drive() -> None:
-        box = example_box()
-        async with opened(box) as (app, pilot):
+        box, clock = example_box(), Clock()
+        async with opened(box, monotonic=clock) as (app, pilot):
             await press(pilot, *TO_R218, "x")
-            await pilot.pause(DEBOUNCE_S)
+            clock.now_s += 2 * DEBOUNCE_S
             box.away = True
             await press(pilot, "y")
             await until(pilot, lambda: "could not stop the run" in screen_text(app))
@@ -322,7 +320,7 @@ def test_a_run_without_metrics_and_output() -> None:
             silent = box.details[0]
             acc = summary("acc", 0.5, 3)
             box.logs[silent.row.id] = training_log(3)
-            box.replace_run(replace(silent, row=replace(silent.row, metric=acc), metrics=(acc,)))
+            box.replace_run(silent._replace(row=silent.row._replace(metric=acc), metrics=(acc,)))
             await until(pilot, lambda: "acc ↑" in screen_text(app) and "[2]" in screen_text(app))
 
     asyncio.run(drive())
@@ -334,10 +332,10 @@ def test_a_run_that_ends_while_it_is_looked_at() -> None:
         async with opened(box) as (app, pilot):
             await press(pilot, *TO_R218, "enter")
             first = run_218(box)
-            row = replace(
-                first.row, state="failed", ended_at_s=first.now_s, exit_code=137, cause="killed: out of memory"
+            row = first.row._replace(
+                state="failed", ended_at_s=first.now_s, exit_code=137, cause="killed: out of memory"
             )
-            box.replace_run(replace(first, row=row, pid=None))
+            box.replace_run(first._replace(row=row, pid=None))
             await until(pilot, lambda: "✗ failed: killed: out of memory, exit 137" in screen_text(app))
             await until(pilot, lambda: "─ ended" in screen_text(app) or " ended ─" in screen_text(app))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tui.pilots import QUICK, opened, press, screen_lines
+from tests.tui.pilots import Clock, opened, press, screen_lines, settle
 from tests.tui.stand_in import Box, example_box
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def compare(name: str, now: str) -> None:
 
 async def snapshot(name: str, size: tuple[int, int], *keys: str, box: Box | None = None) -> None:
     """Open the app, press keys, compare."""
-    async with opened(box or example_box(), size=size, profile=QUICK, monotonic=lambda: 1000.0) as (app, pilot):
+    async with opened(box or example_box(), size=size, monotonic=Clock()) as (app, pilot):
         await press(pilot, *keys)
         app.clear_notifications()
-        await pilot.pause(0.4)
+        await settle(pilot)
         compare(f"{name}_{size[0]}x{size[1]}", picture(app))
 
 

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from console.tui.table_layout import lay_out
 from console.tui.theme import OKABE_DARK
 from console.tui.widgets.virtual_table import Cell, TableColumn, TableRow, VirtualTable
+from tests.tui.pilots import press, settle
 
 COLUMNS = (
     TableColumn("no", "run", 6, pinned=True),
@@ -106,7 +107,7 @@ def on_screen(keys: list[str], check: Check, *, size: tuple[int, int] = (60, 12)
     async def run() -> None:
         app = TableApp(keys, answers=answers)
         async with app.run_test(size=size) as pilot:
-            await pilot.pause()
+            await settle(pilot)
             await check(app, pilot)
 
     asyncio.run(run())
@@ -119,8 +120,7 @@ def names(count: int, first: int = 0) -> list[str]:
 def test_100_000_rows_ask_for_two_pages_only() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
         assert app.lines()[1].startswith(">  r0     name of r0")
-        await pilot.press("G")
-        await pilot.pause()
+        await press(pilot, "G")
         assert app.table.cursor_key == "r99999"
         assert app.lines()[-1].startswith(">  r99999")
         assert [said["offset"] for said in app.seen(VirtualTable.PageWanted)] == [0, 99_840]
@@ -130,13 +130,12 @@ def test_100_000_rows_ask_for_two_pages_only() -> None:
 
 def test_a_page_is_asked_for_once_and_shows_a_placeholder_meanwhile() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await pilot.press("j", "j", "k")
-        await pilot.pause()
+        await press(pilot, "j", "j", "k")
         assert app.seen(VirtualTable.PageWanted) == [{"offset": 0}]
         assert app.lines()[2].rstrip() == ">  …"
         assert [app.table.cursor_key] == [None]
         app.answer(0, 256)
-        await pilot.pause()
+        await settle(pilot)
         assert app.table.cursor_key == "r1"
         assert app.seen(VirtualTable.CursorMoved)[-1] == {"key": "r1"}
 
@@ -146,14 +145,13 @@ def test_a_page_is_asked_for_once_and_shows_a_placeholder_meanwhile() -> None:
 def test_moving_the_cursor_draws_two_lines() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
         drawn = recorded_lines(app.table)
-        await pilot.press("j")
-        await pilot.pause()
+        await press(pilot, "j")
         assert sorted(drawn) == [1, 2]
         drawn.clear()
         app.answer(0, 256)
         app.table.invalidate()
         app.table.set_row_count(500)
-        await pilot.pause()
+        await settle(pilot)
         assert drawn == [], "the same rows again are not sent again"
 
     on_screen(names(500), check)
@@ -176,8 +174,7 @@ def test_moving_the_cursor_draws_two_lines() -> None:
 )
 def test_keys_move_the_cursor(keys: str, row: int) -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await pilot.press(*keys.split())
-        await pilot.pause()
+        await press(pilot, *keys.split())
         assert app.table.cursor_row == row
         assert app.table.cursor_key == f"r{row}"
         assert sum(line.startswith(">") for line in app.lines()) == 1
@@ -187,11 +184,10 @@ def test_keys_move_the_cursor(keys: str, row: int) -> None:
 
 def test_the_cursor_stays_on_its_run_when_rows_come_above() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await pilot.press("j", "j")
-        await pilot.pause()
+        await press(pilot, "j", "j")
         app.messages.clear()
         app.replace(["new", *app.keys])
-        await pilot.pause()
+        await settle(pilot)
         assert (app.table.cursor_key, app.table.cursor_row) == ("r2", 3)
         assert app.seen(VirtualTable.CursorMoved) == []
         assert app.lines()[4].startswith(">  r2")
@@ -201,11 +197,10 @@ def test_the_cursor_stays_on_its_run_when_rows_come_above() -> None:
 
 def test_a_scrolled_view_does_not_jump_when_rows_come_above() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await pilot.press("pagedown", "pagedown", "k")
-        await pilot.pause()
+        await press(pilot, "pagedown", "pagedown", "k")
         before = app.lines()
         app.replace(["new", *app.keys])
-        await pilot.pause()
+        await settle(pilot)
         assert app.lines() == before
 
     on_screen(names(200), check)
@@ -213,14 +208,13 @@ def test_a_scrolled_view_does_not_jump_when_rows_come_above() -> None:
 
 def test_a_run_that_is_gone_hands_the_cursor_to_the_row_in_its_place() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await pilot.press("j", "j")
-        await pilot.pause()
+        await press(pilot, "j", "j")
         app.replace([key for key in app.keys if key != "r2"])
-        await pilot.pause()
+        await settle(pilot)
         assert [app.table.cursor_key, app.table.cursor_row] == ["r3", 2]
         assert app.seen(VirtualTable.CursorMoved)[-1] == {"key": "r3"}
         app.replace([])
-        await pilot.pause()
+        await settle(pilot)
         assert app.table.cursor_key is None
         assert app.seen(VirtualTable.CursorMoved)[-1] == {"key": None}
 
@@ -232,7 +226,7 @@ def test_old_rows_stay_until_the_new_ones_come() -> None:
         before = app.lines()
         app.answers = False
         app.table.invalidate()
-        await pilot.pause()
+        await settle(pilot)
         assert app.lines() == before
         assert len(app.seen(VirtualTable.PageWanted)) == 2
         app.keys = ["other", *app.keys[1:]]
@@ -245,7 +239,7 @@ def test_old_rows_stay_until_the_new_ones_come() -> None:
 def test_single_rows_can_be_replaced() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
         app.table.put_page(2, [TableRow("r2", (Cell("r2"), Cell("changed")))])
-        await pilot.pause()
+        await settle(pilot)
         assert "changed" in app.lines()[3]
         assert "name of r3" in app.lines()[4]
         assert len(app.seen(VirtualTable.PageWanted)) == 1
@@ -257,7 +251,7 @@ def test_marks_are_shown_counted_and_cleared() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
         app.table.toggle_mark()
         app.table.toggle_mark()
-        await pilot.pause()
+        await settle(pilot)
         assert list(app.table.marked) == ["r0", "r1"]
         assert app.table.cursor_row == 2
         assert [line[:2] for line in app.lines()[1:4]] == [" ●", " ●", "> "]
@@ -265,7 +259,7 @@ def test_marks_are_shown_counted_and_cleared() -> None:
         app.table.ascii = True
         assert app.lines()[1][:2] == " *"
         app.table.clear_marks()
-        await pilot.pause()
+        await settle(pilot)
         assert list(app.table.marked) == []
         assert app.seen(VirtualTable.MarksChanged)[-1] == {"marked": ()}
 
@@ -283,8 +277,7 @@ def test_mouse_clicks_choose_open_mark_and_sort() -> None:
         await pilot.click(VirtualTable, offset=(4, 0))
         await pilot.click(VirtualTable, offset=(57, 0))
         assert app.seen(VirtualTable.SortWanted) == [{"column_key": "no"}]
-        await pilot.press("enter")
-        await pilot.pause()
+        await press(pilot, "enter")
         assert app.seen(VirtualTable.RowOpened)[-1] == {"key": "r1"}
 
     on_screen(names(5), check)
