@@ -5,6 +5,7 @@ Polars (120 ms) is imported with the first points, not on the daemon's way to it
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,6 +169,23 @@ class Index:
         """Drop what is kept at hand for a run that has ended."""
         self._cursors.pop(run_id, None)
         self._sources.pop(run_no, None)
+
+    def add_runs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert runs, given by the columns of their records, whose ids are new: all of them or none.
+
+        Raises duckdb.Error. In plain SQL, because SQLModel would cost the first run of a daemon half a second.
+        """
+        cursor = self._cursor
+        cursor.execute("begin")
+        try:
+            for row in rows:
+                values = [json.dumps(value) if isinstance(value, list | dict) else value for value in row.values()]
+                marks = ", ".join("?" * len(values))
+                cursor.execute(f"insert into run ({', '.join(row)}) values ({marks})", values)
+            cursor.execute("commit")
+        except BaseException:
+            cursor.execute("rollback")
+            raise
 
     def _sources_of(self, run_no: int) -> dict[int, int]:
         """Where each metric of a run comes from, by key id."""

@@ -1,6 +1,6 @@
 """Low-rate metadata as SQLModel tables; the migrations create them, a test holds both together.
 
-Importing this costs half a second: the daemon does so when the first run is added, not on its way to the first answer.
+Importing this costs half a second, so it is imported by what is rare; what every run needs is plain SQL.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from sqlalchemy import JSON, Column, Integer, String
 from sqlmodel import Field, Session, SQLModel, select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from store.database import Database
 
 
@@ -41,13 +39,6 @@ class RunRecord(SQLModel, table=True):
     primary_key_id: int | None = None
     primary_goal: str = ""
     search_text: str = ""
-
-
-def add_runs(database: Database, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert runs, given by their columns, whose ids are new: all of them or none."""
-    with Session(database.engine()) as session:
-        session.add_all(RunRecord(**row) for row in rows)
-        session.commit()
 
 
 def runs_in_project(database: Database, project: str) -> list[RunRecord]:

@@ -114,7 +114,7 @@ class Keeper:
         self._journal.append(actor, "run", run=new.id, argv=list(new.argv), working_dir=new.working_dir)
         run_dir = spec.write_run_dir(self.home, new, request)
         try:
-            self._add([new])
+            self._index.add_runs([launch.columns_of_spec(new)])
         except BaseException:
             # Whoever asked is told that it failed: then it must not start with the next daemon either.
             self._delete_run_dir(new.id)
@@ -158,11 +158,6 @@ class Keeper:
         self._changes.tell(["runs"])
         return len(found)
 
-    def _add(self, specs: list[Spec]) -> None:
-        from store import records
-
-        records.add_runs(self._database, [launch.columns_of_spec(new) for new in specs])
-
     def _delete_run_dir(self, run_id: str) -> None:
         run_dir = paths.run_dir(self.home, run_id)
         if os.path.isdir(run_dir):
@@ -189,7 +184,7 @@ class Keeper:
                 unknown.append(found)
             self._watched[name] = WatchedRun(found, run_dir, states.get(name, "queued"))
         if unknown:
-            self._add(unknown)
+            self._index.add_runs([launch.columns_of_spec(found) for found in unknown])
         for run_id in states.keys() - ENDED_STATES:
             if states[run_id] not in ENDED_STATES and run_id not in self._watched:
                 columns = {"state": "failed", "cause": "its run directory is gone", "ended_at_s": time.time()}

@@ -29,7 +29,7 @@ LOOK_INTERVAL_S: Final = 1.0
 IDLE_EXIT_S: Final = 600.0
 """Without a live run and without a client for this long, the daemon ends; the next client starts one."""
 WARM_UP_AFTER_S: Final = 1.0
-"""Heavy imports wait this long, so that whoever started us is answered first."""
+"""A heavy import waits this long, so that whoever started us is answered first."""
 BACKLOG: Final = 128
 
 
@@ -194,7 +194,5 @@ class Daemon:
 
 
 def warm_up() -> None:
-    """Import what the first command and the first points will need."""
+    """Import what the first points will need."""
     import polars  # noqa: F401
-
-    import store.records  # noqa: F401

@@ -6,8 +6,8 @@ create table run (
     name varchar not null,
     project varchar not null,
     state varchar not null,
-    cause varchar not null,
-    evidence varchar not null,
+    cause varchar not null default '',
+    evidence varchar not null default '',
     command varchar not null,
     argv json not null,
     working_dir varchar not null,
@@ -17,9 +17,9 @@ create table run (
     started_at_s double,
     ended_at_s double,
     exit_code integer,
-    signal varchar not null,
+    signal varchar not null default '',
     primary_key_id integer,
-    primary_goal varchar not null,
+    primary_goal varchar not null default '',
     search_text varchar not null
 );
 

@@ -94,13 +94,19 @@ def check(picture: str, lines: int) -> str:
     return picture
 
 
+SIZES = [((80, 24), HOSTILE), ((200, 60), HOSTILE[::5])]
+
+
+def is_shown_as_it_is(text: str, picture: str) -> bool:
+    """Not read as markup; texts with controls look different on purpose."""
+    return text in picture or not text.startswith("[")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "texts"), [((80, 24), HOSTILE), ((200, 60), HOSTILE[::5])])
-def test_strings_from_outside(size: tuple[int, int], texts: Sequence[str]) -> None:
+@pytest.mark.parametrize(("size", "texts"), SIZES)
+def test_strings_from_outside_in_the_table(size: tuple[int, int], texts: Sequence[str]) -> None:
     async def drive() -> None:
-        box = hostile_box(texts)
-        clock = Clock()
-        pictures: dict[str, str] = {}
+        box, clock = hostile_box(texts), Clock()
         async with opened(box, size=size, monotonic=clock, client=HostileHost) as (app, pilot):
             await press(pilot, "s", "s", "s", "s", "s", "s", "s", "S", "g")
             for place, detail in enumerate(sorted(box.details, key=lambda each: each.row.no)):
@@ -109,25 +115,48 @@ def test_strings_from_outside(size: tuple[int, int], texts: Sequence[str]) -> No
                 box.notice = row.name
                 box.tell()
                 clock.now_s += STATUS_INTERVAL_S
-                await press(pilot, "y")
-                pictures[row.id] = check(screen_text(app), size[1])
-                if row.state == "running":
-                    await press(pilot, "enter")
-                    assert isinstance(app.screen, RunScreen)
-                    assert "last" in check(screen_text(app), size[1])
-                    await press(pilot, "x")
-                    assert isinstance(app.screen, ConfirmScreen)
-                    pictures[row.id] += check(screen_text(app), size[1])
-                    await press(pilot, "n", "escape")
+                await press(pilot, *("y" if row.state == "running" else ""))
+                header, notice, *rest = check(screen_text(app), size[1]).splitlines()
+                assert is_shown_as_it_is(row.name, header), "the names of host and user"
+                assert is_shown_as_it_is(row.name, notice), "the notice of the daemon"
+                assert is_shown_as_it_is(row.name, "\n".join(rest))
                 app.clear_notifications()
                 await press(pilot, "space")
             assert app.is_running
-        for detail in box.details:
-            if detail.row.name.startswith("["):
-                picture = pictures[detail.row.id]
-                assert detail.row.name in picture, "shown as it is, not read as markup"
-                assert detail.row.name in picture.splitlines()[0], "the name of the host"
-                assert detail.row.name in picture.splitlines()[1], "the notice of the daemon"
+
+    asyncio.run(drive())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "texts"), SIZES)
+def test_strings_from_outside_in_a_run_and_in_the_question(size: tuple[int, int], texts: Sequence[str]) -> None:
+    async def drive() -> None:
+        box, clock = hostile_box(texts[:1]), Clock()
+        del box.details[1:]
+        async with opened(box, size=size, monotonic=clock, client=HostileHost) as (app, pilot):
+            await press(pilot, "enter")
+            run_id = box.details[0].row.id
+            for number, text in enumerate(texts):
+                clock.now_s += STATUS_INTERVAL_S
+                box.notice = text
+                box.logs[run_id] += f"{text}\nlast {number}\n".encode()
+                box.replace_run(hostile_runs(text, 0)[0])
+                await settle(pilot)
+                assert isinstance(app.screen, RunScreen)
+                assert app.screen.run_under_cursor == box.details[0].row
+                header, notice, *rest = check(screen_text(app), size[1]).splitlines()
+                assert is_shown_as_it_is(text, header), "the names of host and user"
+                assert is_shown_as_it_is(text, notice), "the notice of the daemon"
+                log_starts = next(number for number, line in enumerate(rest) if "─ Log " in line)
+                assert is_shown_as_it_is(text, "\n".join(rest[:log_starts])), "head, metrics and parameters"
+                assert is_shown_as_it_is(text, "\n".join(rest[log_starts:])), "the log"
+                assert f"last {number}" in "\n".join(rest[log_starts:])
+                await press(pilot, "x")
+                assert isinstance(app.screen, ConfirmScreen)
+                picture = check(screen_text(app), size[1])
+                assert is_shown_as_it_is(text, "\n".join(line for line in picture.splitlines() if "│" in line))
+                await press(pilot, "n")
+            assert app.is_running
 
     asyncio.run(drive())
 

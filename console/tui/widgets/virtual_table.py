@@ -114,7 +114,6 @@ class VirtualTable(ScrollView, can_focus=True):
         self._sort: tuple[str, bool] = ("", False)
         self._drawn: dict[int, Strip] = {}
         self._styles: dict[str, Style] = {}
-        self._plain_style: Style | None = None
 
     @property
     def empty(self) -> str:
@@ -260,7 +259,6 @@ class VirtualTable(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
-        self._plain_style = None
         self._drawn.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -352,9 +350,9 @@ class VirtualTable(ScrollView, can_focus=True):
     @property
     def _plain(self) -> Style:
         """The style of the table itself; Textual composes it from all ancestors at every look."""
-        if self._plain_style is None:
-            self._plain_style = self.rich_style
-        return self._plain_style
+        if "the table itself" not in self._styles:
+            self._styles["the table itself"] = self.rich_style
+        return self._styles["the table itself"]
 
     def _style(self, words: str) -> Style:
         if words not in self._styles:
@@ -390,13 +388,10 @@ class VirtualTable(ScrollView, can_focus=True):
         else:
             for slot in self._slots:
                 cell = row.cells[slot.index] if slot.index < len(row.cells) else Cell("")
-                segments.append(Segment(" "))
-                segments.append(Segment(self._fitted(cell.text, slot), self._style(cell.style)))
+                align, ellipsis = self._columns[slot.index].align, "~" if self.ascii else "…"
+                text = fit(cell.text, slot.width_cells, align=align, ellipsis=ellipsis)
+                segments += [Segment(" "), Segment(text, self._style(cell.style))]
         return Strip(segments).adjust_cell_length(self._content_size.width).apply_style(style)
-
-    def _fitted(self, text: str, slot: Slot) -> str:
-        align = self._columns[slot.index].align
-        return fit(text, slot.width_cells, align=align, ellipsis="~" if self.ascii else "…")
 
     def _empty_line(self, y: int) -> Strip:
         width, height = self._content_size
