@@ -171,10 +171,11 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def put_page(self, offset: int, rows: Sequence[TableRow]) -> None:
         """The answer to `PageWanted`; also any rows that are to replace those from `offset` on."""
+        # To compare rows costs far less than to draw them, and mostly they are the same again.
+        changed = [index for index, row in enumerate(rows, offset) if row != self._pages.row(index)]
         self._pages.put(offset, rows)
-        first_y = offset - self.scroll_offset.y + 1
         self._settle_cursor()
-        self._refresh_changed(range(first_y, first_y + len(rows)))
+        self._refresh_rows(*changed)
         self._request_pages()
 
     def invalidate(self) -> None:
