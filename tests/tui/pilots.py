@@ -140,7 +140,7 @@ async def settle(pilot: Pilot[Any], *, timers: bool = True) -> None:
         if what == "a picture":
             # Paint now; the timer of the screen would do so within a sixtieth of a second.
             app.screen._on_timer_update()
-        await asyncio.sleep(0.002 if what in ("a timer", "the daemon", "a worker") else 0)
+        await asyncio.sleep(0.002 if what else 0)
 
 
 def on_the_way(app: App[Any], *, timers: bool) -> str:
