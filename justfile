@@ -16,7 +16,7 @@ check: && test
 
 # Run the tests; arguments go to pytest
 test *ARGS:
-    uv run pytest -n auto {{ ARGS }}
+    uv run pytest -n 4 {{ ARGS }}
 
 # Put the code into its standard form
 format:

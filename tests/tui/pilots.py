@@ -181,9 +181,15 @@ def is_due(timer: Timer) -> bool:
 async def press(pilot: Pilot[Any], *keys: str) -> None:
     """Press keys one after the other, each when the one before has been handled, then wait for what comes last."""
     for key in keys:
-        pilot.app.post_message(key_event(key))
+        send(pilot, key)
         await settle(pilot, timers=False)
     await settle(pilot)
+
+
+def send(pilot: Pilot[Any], *keys: str) -> None:
+    """Press keys without a wait, for screens that never stand still."""
+    for key in keys:
+        pilot.app.post_message(key_event(key))
 
 
 def key_event(key: str) -> events.Key:

@@ -10,7 +10,7 @@ import pytest
 
 from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
 from tests.support import PastRun
-from tests.tui.pilots import Clock, WatchedApp, press, screen_text, settle, until
+from tests.tui.pilots import Clock, WatchedApp, press, screen_text, send, settle, until
 
 if TYPE_CHECKING:
     from tests.support import Home
@@ -53,12 +53,12 @@ def test_runs_of_a_real_daemon_that_is_killed(home: Home) -> None:
             # Whether "reconnecting" is seen depends on when the kill hits: a call that was under way is sent again.
             await until(pilot, home.daemon_pid)
             await until(pilot, lambda: screen_text(app).splitlines()[0].endswith("live"))
-            await press(pilot, "g", "enter")
+            send(pilot, "g", "enter")
             await until(pilot, lambda: "step" in screen_text(app) and "loss ↓" in screen_text(app))
-            await press(pilot, "x")
+            send(pilot, "x")
             await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "SIGTERM" in screen_text(app))
             clock.now_s += 2 * DEBOUNCE_S
-            await press(pilot, "y")
+            send(pilot, "y")
             await until(pilot, lambda: "■ stopped" in screen_text(app))
             await settle(pilot)
             assert run_id

@@ -122,8 +122,9 @@ class VirtualTable(ScrollView, can_focus=True):
 
     @empty.setter
     def empty(self, text: str) -> None:
-        self._empty = text
-        self._refresh_changed()
+        if text != self._empty:
+            self._empty = text
+            self._refresh_changed()
 
     @property
     def row_count(self) -> int:
