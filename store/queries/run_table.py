@@ -92,8 +92,11 @@ def run_table(
         conditions.append("list_contains($states::varchar[], run.state)")
         parameters["states"] = list(states)
     where = f"where {' and '.join(conditions)}" if conditions else ""
-    total = scalar(cursor, "select count(*) from run", {})
-    matched = scalar(cursor, f"select count(*) from run {where}", parameters) if conditions else total
+    condition = " and ".join(conditions) or "true"
+    counts = f"select count(*), count(*) filter (where {condition}) from run"
+    total, matched = cursor.execute(counts, parameters).fetchone() or (0, 0)
+    if matched <= offset:
+        return RunTable(total, matched, ())
     ordering = ORDERINGS[sort]
     if "$now_s" in ordering:
         parameters["now_s"] = now_s
@@ -131,12 +134,6 @@ def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
         "select state, count(*) from run where state <> 'failed' or ended_at_s >= ? group by state", [failed_since_s]
     ).fetchall()
     return dict(rows)
-
-
-def scalar(cursor: Cursor, sql: str, parameters: dict[str, Any]) -> int:
-    """The one integer that a query gives."""
-    row = cursor.execute(sql, parameters).fetchone()
-    return int(row[0]) if row else 0
 
 
 def entry(row: tuple[Any, ...]) -> RunEntry:
