@@ -380,8 +380,7 @@ class VirtualTable(ScrollView, can_focus=True):
     def _row_line(self, index: int) -> Strip:
         row = self._pages.row(index)
         at_cursor = index == self._cursor_row
-        name = "virtual-table--cursor" if at_cursor else ""
-        style = self.get_component_rich_style(name) if at_cursor else self._plain
+        style = self.get_component_rich_style("virtual-table--cursor") if at_cursor else self._plain
         glyph_style = self.get_component_rich_style("virtual-table--glyph", partial=True)
         mark = ("*" if self.ascii else "●") if row and row.key in self._marked else " "
         segments = [Segment((">" if at_cursor else " ") + mark, glyph_style)]
