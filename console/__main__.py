@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -89,6 +90,7 @@ def open_console() -> int:
     if refusal:
         return fail(refusal)
     terminal.apply_environment(profile, os.environ)
+    gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
     from console.tui.app import run_tui
 
     return run_tui(profile=profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -16,7 +17,6 @@ from console.tui.messages import LinkLost, RequestFailed, StatusArrived
 from console.tui.pace import Pace
 from console.tui.palette import ActionCommands
 from console.tui.screens.base import FootplateScreen
-from console.tui.screens.help import HelpScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.too_small import TooSmallScreen, fits
 from console.tui.session import Session
@@ -73,7 +73,13 @@ class FootplateApp(App[int]):
         self._feed = session.feed("runs", self)
         self.set_interval(1.0, self._count_seconds)
         session.courier.start()
-        self.call_after_refresh(self._feed.start)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """The first frame is painted: what was made for it stays, so the collector need not look at it again."""
+        gc.freeze()
+        gc.enable()
+        self._feed.start()
 
     def on_unmount(self) -> None:
         """The threads end by themselves."""
@@ -160,6 +166,8 @@ class FootplateApp(App[int]):
 
     def action_help(self) -> None:
         """What every key does."""
+        from console.tui.screens.help import HelpScreen  # here: the first frame does not need it
+
         self.push_screen(HelpScreen(self.front.scope))
 
     def action_show_runs(self) -> None:

@@ -14,7 +14,6 @@ from console.tui.pace import Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines, columns_for
 from console.tui.screens.base import FootplateScreen
-from console.tui.screens.run import RunScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
@@ -211,6 +210,8 @@ class RunsScreen(FootplateScreen):
     def action_open(self) -> None:
         """Open the run under the cursor."""
         if row := self.run_under_cursor:
+            from console.tui.screens.run import RunScreen  # here: the first frame does not need it
+
             self.app.push_screen(RunScreen(self.session, row))
 
     def action_mark(self) -> None:
