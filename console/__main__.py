@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, str]] = {
     "show": "everything about one run",
     "logs": "the output of a run, with -f as it grows",
     "stop": "end runs: TERM, then KILL after the grace time",
+    "release": "let runs start that are held since a reboot",
     "demo": "run the sample project and look at it",
 }
 """Each has a module of its name in `console.cli`."""

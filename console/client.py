@@ -121,6 +121,10 @@ class Client:
         """Ask a run to end: TERM to its processes, KILL after the grace time."""
         return protocol.decode_detail(self.post(f"/runs/{quote(reference)}/stop", {"actor": actor}))
 
+    def release(self, reference: str, actor: str) -> RunDetail:
+        """Let a run start that is held since a reboot."""
+        return protocol.decode_detail(self.post(f"/runs/{quote(reference)}/release", {"actor": actor}))
+
     def status(self) -> Status:
         """The counts of the header line."""
         return protocol.pick(protocol.Status, self.get("/status"))

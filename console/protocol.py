@@ -88,6 +88,14 @@ class RunRow(NamedTuple):
     params: dict[str, str]
     metric: MetricSummary | None
     """The primary metric; None while the run has reported none."""
+    cause_kind: str = ""
+    """The cause for programs, one of `console.jobs.exit_cause.KINDS`; empty while it runs."""
+    attempt: int = 1
+    attempts_max: int = 1
+    pinned: bool = False
+    archived: bool = False
+    """Its files are packed away; metrics stay, the log comes back with `footplate archive --restore`."""
+    tags: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -106,6 +114,35 @@ class RunPage(NamedTuple):
     now_s: float
     """The daemon's clock, for durations of live runs."""
     rows: tuple[RunRow, ...]
+
+
+class Note(NamedTuple):
+    """What a person wrote down about a run."""
+
+    id: str
+    at_s: float
+    actor: str
+    text: str
+
+
+class Attempt(NamedTuple):
+    """One earlier attempt of a run and how it ended."""
+
+    attempt: int
+    started_at_s: float | None
+    ended_at_s: float | None
+    exit_code: int | None
+    signal: str
+    cause: str
+    cause_kind: str
+
+
+class Usage(NamedTuple):
+    """What the processes of a run used; None where it was not measured."""
+
+    user_cpu_s: float | None
+    system_cpu_s: float | None
+    max_resident_bytes: int | None
 
 
 class RunDetail(NamedTuple):
@@ -129,6 +166,15 @@ class RunDetail(NamedTuple):
     skipped_example: str
     """The first such line and what was wrong with it; empty when there is none."""
     now_s: float
+    notes: tuple[Note, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    """Earlier attempts, oldest first."""
+    usage: Usage = Usage(None, None, None)
+    options: Json = None
+    """Limits, checkpoint and retry as in spec.json."""
+    interpreter: str = ""
+    code: Json = None
+    """What was captured of the code, an object as in code/capture.json; empty or None when nothing was."""
 
 
 class Series(NamedTuple):
@@ -260,7 +306,8 @@ def decode_metric(data: dict[str, Json]) -> MetricSummary:
 def decode_row(data: dict[str, Json]) -> RunRow:
     """A run row from its JSON object."""
     metric = data.get("metric")
-    return pick(RunRow, data, metric=decode_metric(metric) if metric else None)
+    tags = tuple(data.get("tags", ()))
+    return pick(RunRow, data, metric=decode_metric(metric) if metric else None, tags=tags)
 
 
 def decode_page(data: dict[str, Json]) -> RunPage:
@@ -276,6 +323,9 @@ def decode_detail(data: dict[str, Json]) -> RunDetail:
         row=decode_row(data["row"]),
         argv=tuple(data["argv"]),
         metrics=tuple(map(decode_metric, data["metrics"])),
+        notes=tuple(pick(Note, note) for note in data.get("notes", ())),
+        attempts=tuple(pick(Attempt, attempt) for attempt in data.get("attempts", ())),
+        usage=pick(Usage, data["usage"]) if "usage" in data else Usage(None, None, None),
     )
 
 

@@ -8,6 +8,8 @@ values and times, without parsing a log again. Its records (journal lines):
     {"kind": "log", "at_us": t, "end": n, "step": s, "values": {...}}      points in the log line that ends at byte n
     {"kind": "log", "at_us": t, "end": n}                                  nothing in the log up to byte n
 
+Records of a second or further attempt of the run carry `"attempt": a`; without it they are the first's.
+
 The generation grows when the run cuts or replaces its metrics file: what earlier records speak of is then gone.
 """
 
@@ -123,7 +125,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "kind" in record else None
 
 
-def derive(state: Derivation, now_us: int, *, final: bool) -> bool:
+def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> bool:
     """One round over both files; True when there may be more to read at once.
 
     `final` says that nothing will be appended any more: then a last line counts without its LF. Raises OSError when the
@@ -148,7 +150,7 @@ def derive(state: Derivation, now_us: int, *, final: bool) -> bool:
         additions.append({"kind": "log", "at_us": now_us, "end": looked, "carry": carry.to_json()})
         log_end = looked
     if additions:
-        state.output.append(additions)
+        state.output.append(additions if attempt == 1 else [{**each, "attempt": attempt} for each in additions])
     more = metrics_end - start >= STRETCH_BYTES or not reached_end
     state.metrics_end, state.metrics_inode, state.generation = metrics_end, facts.inode, generation
     state.log_end, state.log_looked, state.carry = log_end, looked, carry

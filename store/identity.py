@@ -101,3 +101,23 @@ def descendants(pid: int) -> list[int]:
         found.append(current := waiting.pop())
         waiting += children.get(current, ())
     return found
+
+
+def tagged(name: str, value: str) -> list[ProcessIdentity]:
+    """Every process of ours that was started with the environment variable `name` set to `value`.
+
+    A process may change the memory behind /proc/<pid>/environ: what is found carries the tag, what is not found may.
+    """
+    wanted = os.fsencode(f"{name}={value}")
+    found: list[ProcessIdentity] = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as file:
+                matches = wanted in file.read().split(b"\0")
+        except OSError:
+            continue  # ended meanwhile, or somebody else's
+        if matches and (process := identify(int(entry))) is not None and is_alive(process):
+            found.append(process)
+    return found

@@ -55,10 +55,12 @@ class Batch:
     times_us: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
 
-    def add(self, step: int, at_us: int, values: Mapping[str, float], source: int) -> None:
+    def add(self, step: int, at_us: int, values: Mapping[str, float], source: int, attempt: int) -> None:
         """The points of one step."""
         count = len(values)
+        self.attempts += [attempt] * count
         self.keys += values.keys()
         self.values += values.values()
         self.steps += [step] * count
@@ -90,19 +92,19 @@ def read_batch(run_id: str, run_no: int, run_dir: str, cursor: JournalCursor, ge
                 )
                 batch.cursor = replace(gone, metrics_end_bytes=0)
             elif record["generation"] == generation:
-                read_metrics(batch, run_dir, record["end"], record["at_us"])
+                read_metrics(batch, run_dir, record["end"], record["at_us"], record.get("attempt", 1))
             else:
                 batch.cursor = replace(batch.cursor, metrics_end_bytes=record["end"])
         elif record["kind"] == "log" and "values" in record:
             values = {key: float(value) for key, value in record["values"].items()}
-            batch.add(record["step"], record["at_us"], values, LOG_SOURCE)
+            batch.add(record["step"], record["at_us"], values, LOG_SOURCE, record.get("attempt", 1))
         if len(batch.values) > BATCH_POINTS:
             break
     batch.cursor = replace(batch.cursor, offset_bytes=offset)
     return batch
 
 
-def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int) -> None:
+def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int, attempt: int) -> None:
     """Parse the metrics file between the cursor and `end` into the batch."""
     cursor = batch.cursor
     start = cursor.metrics_end_bytes
@@ -131,7 +133,7 @@ def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int) -> None:
         if parsed.ignored:
             cursor = skipped(cursor, f"no numbers: {', '.join(parsed.ignored[:3])}"[:200])
         at_us = seen_at_us if parsed.at_s is None else int(parsed.at_s * 1e6)
-        batch.add(step, at_us, parsed.values, FILE_SOURCE)
+        batch.add(step, at_us, parsed.values, FILE_SOURCE, attempt)
     batch.cursor = replace(cursor, metrics_end_bytes=end, next_step=next_step)
 
 
@@ -245,7 +247,8 @@ class Index:
         self._cursor.register("points", points)
         try:
             self._cursor.execute(
-                "insert into metric select run_no, key_id, step, at_us, value, source from points order by arrival"
+                "insert into metric select run_no, key_id, step, at_us, value, source, attempt from points "
+                "order by arrival"
             )
             self._cursor.execute(UPSERT_LATEST)
         finally:
@@ -271,6 +274,7 @@ class Index:
                 "at_us": pl.Series(batch.times_us, dtype=pl.Int64),
                 "value": pl.Series(batch.values, dtype=pl.Float64),
                 "source": pl.Series(batch.sources, dtype=pl.Int8),
+                "attempt": pl.Series(batch.attempts, dtype=pl.Int16),
             }
         )
         known_before = len(sources)

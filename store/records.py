@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Column, Integer, String
+from sqlalchemy import JSON, BigInteger, Column, Integer, String
 from sqlmodel import Field, Session, SQLModel, select
 
 if TYPE_CHECKING:
@@ -39,6 +39,37 @@ class RunRecord(SQLModel, table=True):
     primary_key_id: int | None = None
     primary_goal: str = ""
     search_text: str = ""
+    cause_kind: str = ""
+    attempt: int = 1
+    attempts_max: int = 1
+    pinned: bool = False
+    archived_at_s: float | None = None
+    user_cpu_s: float | None = None
+    system_cpu_s: float | None = None
+    max_resident_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
+
+
+class NoteRecord(SQLModel, table=True):
+    """What a person wrote down about a run."""
+
+    __tablename__ = "note"
+
+    id: str = Field(sa_column=Column(String, primary_key=True))
+    run_id: str
+    at_s: float
+    actor: str
+    text: str
+
+
+class TagRecord(SQLModel, table=True):
+    """A word that a person put on a run."""
+
+    __tablename__ = "tag"
+
+    run_id: str = Field(sa_column=Column(String, primary_key=True))
+    name: str = Field(sa_column=Column(String, primary_key=True))
+    at_s: float
+    actor: str
 
 
 def runs_in_project(database: Database, project: str) -> list[RunRecord]:

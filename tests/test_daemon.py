@@ -706,16 +706,15 @@ def facts(**known: Any) -> Facts:
         "status": None,
         "reconciled": None,
         "supervisor": None,
-        "command": None,
+        "survivors": (),
         "supervisor_alive": False,
-        "command_alive": False,
         "same_boot": False,
     }
     return Facts(**(nothing | known))
 
 
 TAKEN: dict[str, Any] = {"supervisor": SOMEBODY, "same_boot": True}
-STARTED: dict[str, Any] = TAKEN | {"status": RUNNING, "command": SOMEBODY}
+STARTED: dict[str, Any] = TAKEN | {"status": RUNNING}
 
 
 @pytest.mark.parametrize(
@@ -727,8 +726,12 @@ STARTED: dict[str, Any] = TAKEN | {"status": RUNNING, "command": SOMEBODY}
         (TAKEN | {"supervisor_alive": True}, "adopt"),
         (STARTED, "lost"),
         (STARTED | {"supervisor_alive": True}, "adopt"),
-        (STARTED | {"supervisor_alive": True, "command_alive": True}, "adopt"),
-        (STARTED | {"command_alive": True}, "unattended"),
+        (STARTED | {"supervisor_alive": True, "survivors": (SOMEBODY,)}, "adopt"),
+        (STARTED | {"survivors": (SOMEBODY,)}, "unattended"),
+        (TAKEN | {"survivors": (SOMEBODY,)}, "unattended"),
+        ({"taken": True}, "lost"),
+        ({"held": True}, "held"),
+        (TAKEN | {"held": True, "supervisor_alive": True}, "adopt"),
         (STARTED | {"status": OVER}, "ended"),
         (STARTED | {"status": OVER, "supervisor_alive": True}, "ended"),
         (STARTED | {"status": OVER, "same_boot": False}, "ended"),
@@ -752,9 +755,8 @@ def test_an_end_is_never_said_of_a_run_that_lives_and_no_run_starts_twice() -> N
         known = facts(
             status=status,
             supervisor=SOMEBODY,
-            command=SOMEBODY,
             supervisor_alive=alive,
-            command_alive=command_alive,
+            survivors=(SOMEBODY,) if command_alive else (),
             same_boot=same_boot,
         )
         verdict = reconcile.judge(known)

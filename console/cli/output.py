@@ -40,6 +40,12 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value), indent=2, ensure_ascii=ascii_only() or sys.stdout.isatty()))
 
 
+def usage_error(message: str) -> int:
+    """Say what is wrong with the arguments; returns the exit code for that."""
+    print(f"footplate: {message}", file=sys.stderr)
+    return 2
+
+
 def plain(value: Any) -> Any:
     """Snapshots, tuples and floats as JSON can carry them."""
     if hasattr(value, "_asdict"):

@@ -6,12 +6,13 @@ import argparse
 import getpass
 import os
 import resource
+import shlex
 import shutil
 import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from console.cli import output
+from console.cli import output, quantities
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 
@@ -35,6 +36,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="what to call it (default: the script)")
     parser.add_argument("--project", default="", help="what it belongs to (default: the folder's name)")
     parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL (default: 10)")
+    parser.add_argument("--timeout", default="", metavar="TIME", help="end it after this long: 90s, 15m, 2h, 1d")
+    parser.add_argument("--memory", default="", metavar="SIZE", help="most memory of all its processes: 500MB, 2GB")
+    parser.add_argument(
+        "--checkpoint", default="", metavar="SIGNAL", help="signal to send before a stop or timeout, such as USR1"
+    )
+    parser.add_argument(
+        "--checkpoint-time", default="30s", metavar="TIME", help="how long the checkpoint may take (default: 30s)"
+    )
+    parser.add_argument(
+        "--log-limit", default="", metavar="SIZE", help="punch out the middle of the log (default: 2GiB)"
+    )
+    parser.add_argument(
+        "--retry", default="", metavar="CAUSES", help="try again after: interrupted, failure, oom, timeout, ... (a,b,c)"
+    )
+    parser.add_argument("--retries", type=int, default=1, metavar="N", help="attempts after the first (default: 1)")
+    parser.add_argument("--retry-delay", default="10s", metavar="TIME", help="doubles each time (default: 10s)")
+    parser.add_argument("--resume", default="", metavar="COMMAND", help="what further attempts execute, quoted as one")
+    parser.add_argument("--isolate", default="", choices=["worktree"], help="run in a copy of the code as it is now")
+    parser.add_argument("--autoresume", action="store_true", help="start by itself after a reboot, instead of held")
     parser.add_argument("--json", action="store_true", help="print the run as JSON: at once with -d, else at its end")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     parser.epilog = (
@@ -55,9 +75,12 @@ def execute(options: Namespace) -> int:
         print(f"footplate: {message}", file=sys.stderr)
         return exit_code
     client = Client()
-    new = client.submit(
-        request(argv, name=options.name, project=options.project, grace_s=options.grace, environment=environment())
-    )
+    try:
+        limits = options_of(options)
+    except ValueError as error:
+        return output.usage_error(str(error))
+    asked = request(argv, name=options.name, project=options.project, grace_s=options.grace, environment=environment())
+    new = client.submit(asked | {"options": limits})
     if options.detach:
         if options.json:
             output.print_json(new)
@@ -71,6 +94,30 @@ def execute(options: Namespace) -> int:
     from console.cli import follow
 
     return follow.follow(client, new)
+
+
+def options_of(options: Namespace) -> dict[str, Any]:
+    """The options of the run as the daemon takes them; raises ValueError naming the one that is wrong."""
+    asked: dict[str, Any] = {"isolate": options.isolate, "autoresume": options.autoresume}
+    if options.timeout:
+        asked["timeout_s"] = quantities.seconds("--timeout", options.timeout)
+    if options.memory:
+        asked["memory_bytes"] = quantities.size_bytes("--memory", options.memory)
+    if options.log_limit:
+        asked["log_limit_bytes"] = quantities.size_bytes("--log-limit", options.log_limit)
+    if options.checkpoint:
+        asked["checkpoint_signal"] = "SIG" + options.checkpoint.upper().removeprefix("SIG")
+        asked["checkpoint_s"] = quantities.seconds("--checkpoint-time", options.checkpoint_time)
+    if options.retry:
+        asked["retry"] = {
+            "on": options.retry.split(","),
+            "max": options.retries,
+            "delay_s": quantities.seconds("--retry-delay", options.retry_delay),
+            "resume": shlex.split(options.resume),
+        }
+    elif options.resume:
+        raise ValueError("--resume needs --retry, which says after what")
+    return asked
 
 
 def request(argv: list[str], *, name: str, project: str, grace_s: float, environment: dict[str, str]) -> dict[str, Any]:

@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import getpass
 import importlib.metadata
-import json
 import os
-import queue
 import shutil
 import time
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import orjson
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
 from console import protocol
 from console.daemon import launch, log_files, translate
+from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.jobs import spec
 from store import database, derive, paths
 from store.queries import run_table
 from store.series import binned, latest_metrics, skipped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
@@ -38,44 +35,7 @@ Application: TypeAlias = Starlette
 VERSION: Final = importlib.metadata.version("footplate")
 FAILED_WINDOW_S: Final = 86400.0
 PAGE_MAX: Final = 10_000
-BODY_MAX_BYTES: Final = 16 << 20
 RAW_MAX_BYTES: Final = 1 << 20
-
-
-class RefusedError(Exception):
-    """An answer with an HTTP status of 400 or more; `hint` is the next step."""
-
-    def __init__(self, status: int, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.hint = hint
-
-
-def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(orjson.dumps(value), status_code=status, media_type="application/json")
-
-
-def guarded(
-    handler: Callable[[Routes, Request], Awaitable[Response]],
-) -> Callable[[Routes, Request], Awaitable[Response]]:
-    """Every error as one sentence with what to do next."""
-
-    @wraps(handler)
-    async def run(routes: Routes, request: Request) -> Response:
-        try:
-            return await handler(routes, request)
-        except RefusedError as error:
-            status, message, hint = error.status, str(error), error.hint
-        except spec.SpecError as error:
-            status, message, hint = 400, str(error), ""
-        except queue.Full:
-            status, message, hint = 503, "too many commands wait already", "try again in a moment"
-        except (OSError, database.Error) as error:
-            status, message, hint = 500, str(error).splitlines()[0], "see daemon.log in the state directory"
-        return answer({"error": {"message": launch.readable(message), "hint": launch.readable(hint)}}, status)
-
-    return run
 
 
 class Routes:
@@ -150,10 +110,7 @@ class Routes:
     @guarded
     async def submit(self, request: Request) -> Response:
         """Enqueue a run."""
-        body = await request.body()
-        if len(body) > BODY_MAX_BYTES:
-            raise RefusedError(413, f"a run of {len(body)} bytes; at most {BODY_MAX_BYTES} are taken")
-        data = decoded(body)
+        data = await body_of(request)
         parsed = spec.parse_request(data)
         new = await self._command(lambda: self._keeper.submit(parsed, actor_of(data)))
         return answer({"id": new.id, "no": new.no}, 201)
@@ -168,9 +125,18 @@ class Routes:
         """Ask a run to end."""
         reference = request.path_params["reference"]
         found = await asyncio.to_thread(self._find, reference)
-        body = decoded(await request.body() or b"{}")
+        body = await body_of(request)
         if not await self._command(lambda: self._keeper.stop(found.id, actor_of(body))):
             raise RefusedError(409, f"r{found.no} {found.name} has ended already ({found.state})")
+        return answer(await asyncio.to_thread(self._detail, found.id))
+
+    @guarded
+    async def release(self, request: Request) -> Response:
+        """Let a held run start."""
+        found = await asyncio.to_thread(self._find, request.path_params["reference"])
+        body = await body_of(request)
+        if not await self._command(lambda: self._keeper.release(found.id, actor_of(body))):
+            raise RefusedError(409, f"r{found.no} {found.name} is not held ({found.state})")
         return answer(await asyncio.to_thread(self._detail, found.id))
 
     @guarded
@@ -276,9 +242,10 @@ class Routes:
         with self._database.reading() as cursor:
             metrics = latest_metrics(cursor, found.no)
             skipped = skipped_lines(cursor, found.id)
+            notes = run_table.notes_of(cursor, found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time())
+        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
 
     def _log_path(self, found: RunEntry) -> str:
         return derive.log_path(paths.run_dir(self._home, found.id))
@@ -297,6 +264,7 @@ def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes
             Route("/runs", routes.submit, methods=["POST"]),
             Route(run, routes.run),
             Route(f"{run}/stop", routes.stop, methods=["POST"]),
+            Route(f"{run}/release", routes.release, methods=["POST"]),
             Route(f"{run}/series", routes.series),
             Route(f"{run}/log", routes.log),
             Route(f"{run}/log/raw", routes.raw_log),
@@ -304,36 +272,6 @@ def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes
             Route("/projects/{project}/runs", routes.remove_project, methods=["DELETE"]),
         ]
     )
-
-
-def integer(request: Request, name: str, default: int) -> int:
-    """A whole number, not negative, of the query string."""
-    value = optional_integer(request, name)
-    return default if value is None else value
-
-
-def optional_integer(request: Request, name: str) -> int | None:
-    """As `integer`, None when it is not given."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise RefusedError(400, f"{name} must be a whole number, not {text!r}")
-    return int(text)
-
-
-def actor_of(data: Any) -> str:
-    """Who asks, as the client says; the socket lets only our own uid in."""
-    actor = data.get("actor") if isinstance(data, dict) else None
-    return launch.readable(actor[:100]) if isinstance(actor, str) and actor else "unknown"
-
-
-def decoded(body: bytes) -> Any:
-    """The JSON of a request. The standard library, unlike orjson, takes lone surrogates: paths need not be UTF-8."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(400, f"not JSON: {error}") from error
 
 
 def disk_used_percent(home: str) -> float | None:

@@ -18,9 +18,9 @@ from ulid import ULID
 from console.daemon import launch
 from console.daemon.command_journal import CommandJournal
 from console.daemon.watched import WatchedRun
-from console.jobs import spec
+from console.jobs import reconcile, spec
 from console.protocol import ENDED_STATES
-from store import database, paths
+from store import database, identity, paths
 from store.ingest import Index
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from console.daemon.changes import Changes
     from console.daemon.watched import Look
+    from console.jobs.options import Adopted
     from console.jobs.spec import Request, Spec
 
 TICK_S: Final = 0.25
@@ -95,7 +96,7 @@ class Keeper:
         self._wake.set()
         return future
 
-    def submit(self, request: Request, actor: str) -> Spec:
+    def submit(self, request: Request, actor: str, adopted: Adopted | None = None) -> Spec:
         """Make a run directory, record it, start its supervisor. Raises OSError, duckdb.Error."""
         row = self._cursor.execute("select coalesce(max(no), 0) + 1 from run").fetchone()
         new = spec.Spec(
@@ -110,6 +111,10 @@ class Keeper:
             params=spec.params_of(request.argv),
             created_at_s=time.time(),
             host=os.uname().nodename,
+            boot_id=identity.boot_id(),
+            options=request.options,
+            interpreter=request.interpreter,
+            adopted=adopted,
         )
         self._journal.append(actor, "run", run=new.id, argv=list(new.argv), working_dir=new.working_dir)
         run_dir = spec.write_run_dir(self.home, new, request)
@@ -133,6 +138,17 @@ class Keeper:
         content = json.dumps({"format": spec.FORMAT, "actor": actor, "at_s": time.time()}).encode()
         paths.write_atomically(f"{watched.run_dir}/stop.json", content)
         watched.stop_signalled = False
+        return True
+
+    def release(self, run_id: str, actor: str) -> bool:
+        """Let a held run start; False when it is not held. Raises OSError."""
+        watched = self._watched.get(run_id)
+        if watched is None or watched.state != "held":
+            return False
+        self._journal.append(actor, "release", run=run_id)
+        attempt = reconcile.current_attempt(watched.run_dir)
+        note = {"format": spec.FORMAT, "actor": actor, "attempt": attempt, "boot_id": identity.boot_id()}
+        paths.write_atomically(f"{watched.run_dir}/release.json", json.dumps(note).encode())
         return True
 
     def remove_project(self, project: str, actor: str) -> int:

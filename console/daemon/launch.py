@@ -16,14 +16,16 @@ from store import derive, identity, paths
 from store.run_files import size_bytes
 
 if TYPE_CHECKING:
-    from console.jobs.reconcile import Facts, Judgement
+    from collections.abc import Iterable
+
+    from console.jobs.reconcile import Facts, Judgement, Loss
     from console.jobs.spec import Spec
     from store.identity import ProcessIdentity
 
 SUPERVISOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "jobs", "supervisor.py")
 
 
-def start_supervisor(run_dir: str, attempt: int = 1) -> subprocess.Popen[bytes]:
+def start_supervisor(run_dir: str, attempt: int) -> subprocess.Popen[bytes]:
     """Start the process that accompanies one attempt; its errors go to a file of the run directory. Raises OSError."""
     errors = os.open(f"{run_dir}/supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
@@ -70,21 +72,26 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "host": new.host,
         "params": params,
         "created_at_s": new.created_at_s,
+        "attempts_max": 1 + (new.options.retry.max if new.options.retry is not None else 0),
         "search_text": " ".join(searched).lower(),
     }
 
 
 def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[str, Any]:
     """What the index should say of a run; without a state while there is nothing new to say."""
+    if judgement == "held":
+        cause = "the machine was rebooted since it was enqueued; `footplate release` lets it start"
+        return {"state": "held", "cause": cause, "attempt": facts.attempt}
     if judgement == "start" or draining:
         return {}
     end = facts.reconciled if facts.reconciled is not None else facts.status
     if judgement in ("lost", "reboot") or end is None:
         # The loss was just recorded: the next look finds it in reconciled.json.
-        return {"state": "starting", "started_at_s": None} if judgement == "adopt" else {}
+        return {"state": "starting", "attempt": facts.attempt} if judgement == "adopt" else {}
     started_at_s = (facts.status or {}).get("started_at_s")
     if judgement != "ended":
-        return {"state": end["state"], "started_at_s": started_at_s}
+        return {"state": end["state"], "cause": "", "started_at_s": started_at_s, "attempt": facts.attempt}
+    usage = end.get("usage") or {}
     return {
         "state": end["state"],
         "started_at_s": started_at_s,
@@ -92,25 +99,57 @@ def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[st
         "exit_code": end.get("exit_code"),
         "signal": end.get("signal", ""),
         "cause": readable(end["cause"]),
+        "cause_kind": end.get("cause_kind", ""),
         "evidence": readable(end.get("evidence", "")),
+        "attempt": facts.attempt,
+        "user_cpu_s": number(usage.get("user_cpu_s")),
+        "system_cpu_s": number(usage.get("system_cpu_s")),
+        "max_resident_bytes": number(usage.get("max_resident_bytes")),
     }
 
 
-def record_loss(run_dir: str, state: str, cause: str) -> None:
+def number(value: Any) -> float | None:
+    """A number of a status file; None for anything else."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def record_loss(run_dir: str, attempt: int, loss: Loss) -> None:
     """Write down an end that no supervisor can; the first verdict stays. Raises OSError."""
     path = f"{run_dir}/reconciled.json"
-    if not os.path.exists(path):
-        verdict = {"format": spec.FORMAT, "state": state, "cause": cause, "ended_at_s": time.time()}
+    if reconcile.of_attempt(reconcile.read_ending(path), attempt) is None:
+        verdict = {
+            "format": spec.FORMAT,
+            "attempt": attempt,
+            "state": loss.state,
+            "cause": loss.cause,
+            "cause_kind": loss.kind,
+            "ended_at_s": time.time(),
+        }
         paths.write_atomically(path, json.dumps(verdict).encode())
 
 
-def stop_unattended(command: ProcessIdentity, stop: dict[str, Any], grace_s: float) -> None:
-    """End a command whose supervisor is dead: TERM, and KILL once the grace time is over."""
+def set_aside(run_dir: str, facts: Facts, delay_s: float) -> None:
+    """Decide on another attempt: keep how this one ended. Raises OSError."""
+    end = facts.reconciled if facts.reconciled is not None else facts.status
+    kept = {
+        **(facts.status or {}),
+        **(end or {}),
+        "format": spec.FORMAT,
+        "attempt": facts.attempt,
+        "boot_id": identity.boot_id(),
+        "next_at_s": time.time() + delay_s,
+    }
+    paths.write_atomically(reconcile.setaside_path(run_dir, facts.attempt), json.dumps(kept).encode())
+
+
+def stop_unattended(survivors: Iterable[ProcessIdentity], stop: dict[str, Any], grace_s: float) -> None:
+    """End a run whose supervisor is dead: TERM, and KILL once the grace time is over."""
     over = time.time() - float(stop.get("at_s", 0.0)) > grace_s
-    for pid in [*identity.descendants(command.pid), command.pid]:
-        found = identity.identify(pid)
-        if found is not None:
-            identity.send_signal(found, 9 if over else 15)
+    for survivor in survivors:
+        for pid in [*identity.descendants(survivor.pid), survivor.pid]:
+            found = identity.identify(pid)
+            if found is not None:
+                identity.send_signal(found, 9 if over else 15)
 
 
 def last_line(path: str) -> str:
@@ -136,6 +175,32 @@ def delete_environment(run_dir: str) -> None:
 def live_pids(run_dir: str) -> tuple[int | None, int | None]:
     """Pids of command and supervisor, each None unless alive now."""
     facts = reconcile.gather(run_dir)
-    command = facts.command.pid if facts.command is not None and facts.command_alive else None
-    supervisor = facts.supervisor.pid if facts.supervisor is not None and facts.supervisor_alive else None
-    return command, supervisor
+    if not facts.supervisor_alive or facts.supervisor is None:
+        return (facts.survivors[0].pid if facts.survivors else None), None
+    command = identity.from_json((facts.status or {}).get("command"))
+    return (command.pid if command is not None and identity.is_alive(command) else None), facts.supervisor.pid
+
+
+def facts_of_files(run_dir: str, attempt: int) -> dict[str, Any]:
+    """What a view of one run takes from its directory: options, interpreter, earlier attempts, captured code."""
+    found = reconcile.read_object(f"{run_dir}/spec.json") or {}
+    attempts = []
+    for number_ in range(1, attempt):
+        kept = reconcile.read_ending(reconcile.setaside_path(run_dir, number_)) or {}
+        attempts.append(
+            {
+                "attempt": number_,
+                "started_at_s": kept.get("started_at_s"),
+                "ended_at_s": kept.get("ended_at_s"),
+                "exit_code": kept.get("exit_code"),
+                "signal": kept.get("signal", ""),
+                "cause": readable(kept.get("cause", "n/a: its record cannot be read")),
+                "cause_kind": kept.get("cause_kind", ""),
+            }
+        )
+    return {
+        "options": found.get("options") or {},
+        "interpreter": readable(str(found.get("interpreter") or "")),
+        "attempts": attempts,
+        "code": reconcile.read_object(f"{run_dir}/code/capture.json") or {},
+    }

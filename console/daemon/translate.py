@@ -45,6 +45,12 @@ def row(entry: RunEntry) -> dict[str, Any]:
         "signal": entry.signal,
         "params": entry.params,
         "metric": metric(entry.metric) if entry.metric is not None else None,
+        "cause_kind": entry.cause_kind,
+        "attempt": entry.attempt,
+        "attempts_max": entry.attempts_max,
+        "pinned": entry.pinned,
+        "archived": entry.archived,
+        "tags": list(entry.tags),
     }
 
 
@@ -56,6 +62,7 @@ def detail(
     supervisor_pid: int | None,
     skipped: tuple[int, str],
     now_s: float,
+    notes: Sequence[tuple[str, float, str, str]],
 ) -> dict[str, Any]:
     """Everything about one run; the primary metric comes first."""
     primary = entry.metric.key if entry.metric is not None else None
@@ -74,4 +81,7 @@ def detail(
         "skipped_line_count": skipped[0],
         "skipped_example": skipped[1],
         "now_s": now_s,
+        "notes": [dict(zip(("id", "at_s", "actor", "text"), note, strict=True)) for note in notes],
+        "usage": dict(zip(("user_cpu_s", "system_cpu_s", "max_resident_bytes"), entry.usage, strict=True)),
+        **launch.facts_of_files(run_dir, entry.attempt),
     }

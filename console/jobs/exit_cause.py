@@ -15,6 +15,34 @@ TRACEBACK: Final = "Traceback (most recent call last):"
 EXCEPTION_LINE: Final = re.compile(r"^(?P<name>[A-Za-z_][\w.]*)(?::\s(?P<message>.*))?$")
 
 
+KINDS: Final = (
+    "ok",
+    "exception",
+    "exit_code",
+    "oom_limit",
+    "oom_host",
+    "oom_cuda",
+    "signal",
+    "timeout",
+    "stopped",
+    "disk_full",
+    "diverged",
+    "not_started",
+    "reboot",
+    "supervisor_lost",
+    "exit_unknown",
+)
+"""What a cause can be, for programs; `Ending.cause` says it in words."""
+RETRY_GROUPS: Final[dict[str, frozenset[str]]] = {
+    "failure": frozenset({"exception", "exit_code", "signal", "disk_full", "diverged"}),
+    "oom": frozenset({"oom_limit", "oom_host", "oom_cuda"}),
+    "interrupted": frozenset({"reboot", "supervisor_lost"}),
+    "gpu_lost": frozenset({"gpu_lost"}),
+    **{kind: frozenset({kind}) for kind in KINDS if kind not in ("ok", "stopped", "not_started")},
+}
+"""Words of `retry.on`, and the kinds of causes that each stands for. What somebody stopped is never tried again."""
+
+
 class Ending(NamedTuple):
     """How a run ended."""
 
@@ -28,6 +56,8 @@ class Ending(NamedTuple):
     """One line; empty when the command did what it should."""
     evidence: str
     """What the cause was read from; may be empty."""
+    kind: str = ""
+    """One of KINDS."""
 
 
 def of_start_failure(program: str, working_dir: str, error: Exception) -> Ending:

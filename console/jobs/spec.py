@@ -7,10 +7,11 @@ import os
 import re
 import resource
 import shlex
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
-from store import paths
+from console.jobs.options import Adopted, Options, OptionsError, parse_options
+from store import identity, paths
 
 FORMAT: Final = 1
 INTERPRETER: Final = re.compile(r"python[\d.]*|(ba|da|z)?sh|uv|torchrun|accelerate")
@@ -36,6 +37,8 @@ class Request:
     name: str
     project: str
     grace_s: float
+    options: Options = field(default_factory=Options)
+    interpreter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,13 @@ class Spec:
     params: dict[str, str]
     created_at_s: float
     host: str
+    boot_id: str = ""
+    """Of the boot in which it was enqueued; empty in files of versions that did not note it."""
+    options: Options = field(default_factory=Options)
+    interpreter: str = ""
+    """The Python that the project uses, as the enqueuing shell had it; empty when there is none."""
+    adopted: Adopted | None = None
+    """The process that this run took over; None for a run that we start."""
 
 
 def parse_request(data: Any) -> Request:
@@ -79,6 +89,13 @@ def parse_request(data: Any) -> Request:
     grace_s = data.get("grace_s", DEFAULT_GRACE_S)
     if not isinstance(grace_s, int | float) or not 0 <= grace_s <= 86400:
         raise SpecError("grace_s must be a number of seconds from 0 to 86400")
+    interpreter = data.get("interpreter") or ""
+    if not isinstance(interpreter, str) or not can_be_passed_on(interpreter):
+        raise SpecError("interpreter must be a path")
+    try:
+        options = parse_options(data.get("options"))
+    except OptionsError as error:
+        raise SpecError(str(error)) from error
     name, project = data.get("name") or default_name(argv), data.get("project") or os.path.basename(working_dir)
     if not isinstance(name, str) or not isinstance(project, str) or not can_be_passed_on(name + project):
         raise SpecError("name and project must be strings without NUL characters")
@@ -91,6 +108,8 @@ def parse_request(data: Any) -> Request:
         name=name[:NAME_MAX_CHARACTERS],
         project=project[:NAME_MAX_CHARACTERS] or "/",
         grace_s=float(grace_s),
+        options=options,
+        interpreter=interpreter,
     )
 
 
@@ -184,14 +203,19 @@ def write_run_dir(home: str, spec: Spec, request: Request) -> str:
 
 
 def read_spec(run_dir: str) -> Spec:
-    """spec.json of a run directory; raises OSError, or ValueError for one that this version cannot read."""
+    """spec.json of a run directory; raises OSError, or ValueError for one that this version cannot read.
+
+    Fields of a newer version are passed over, those that an older one did not write have their defaults.
+    """
     with open(f"{run_dir}/spec.json", "rb") as file:
         data = json.load(file)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
-    if set(data) != {field.name for field in fields(Spec)}:
-        raise ValueError(f"{run_dir}/spec.json lacks a field or has one too many")
-    strings = [data[name] for name in ("id", "name", "project", "working_dir", "host")]
+    known = {each.name for each in fields(Spec)}
+    data = {"boot_id": "", "options": None, "interpreter": "", "adopted": None, **data}
+    if known - data.keys():
+        raise ValueError(f"{run_dir}/spec.json lacks {', '.join(sorted(known - data.keys()))}")
+    strings = [data[name] for name in ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter")]
     numbers = [data[name] for name in ("no", "grace_s", "created_at_s")]
     argv, params = data["argv"], data["params"]
     if not isinstance(argv, list) or not argv or not isinstance(params, dict):
@@ -203,7 +227,23 @@ def read_spec(run_dir: str) -> Spec:
         raise ValueError(f"{run_dir}/spec.json has something else where a number should be")
     if data["id"] != os.path.basename(run_dir):
         raise ValueError(f"{run_dir}/spec.json is that of run {data['id']}")
-    return Spec(**(data | {"argv": tuple(argv)}))
+    data |= {
+        "argv": tuple(argv),
+        "options": parse_options(data["options"]),
+        "adopted": parse_adopted(data["adopted"], run_dir),
+    }
+    return Spec(**{name: data[name] for name in known})
+
+
+def parse_adopted(data: Any, run_dir: str) -> Adopted | None:
+    """What spec.json says of a process that was taken over."""
+    if data is None:
+        return None
+    if not isinstance(data, dict) or not isinstance(data.get("log_path"), str):
+        raise ValueError(f"{run_dir}/spec.json: adopted must be an object with process and log_path")  # noqa: TRY004
+    if identity.from_json(data.get("process")) is None:
+        raise ValueError(f"{run_dir}/spec.json: adopted.process must hold boot_id, pid and start_ticks")
+    return Adopted(data["process"], data["log_path"])
 
 
 def command_text(argv: tuple[str, ...]) -> str:

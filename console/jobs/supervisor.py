@@ -71,12 +71,13 @@ class Supervisor:
         try:
             self.start(old_mask)
         except (OSError, subprocess.SubprocessError, ValueError) as error:
-            ending = exit_cause.of_start_failure(self.spec["argv"][0], self.spec["working_dir"], error)
+            ending = exit_cause.of_start_failure(self.argv()[0], self.spec["working_dir"], error)
         else:
             self.write_status(state="running")
             self.wait_for_end()
             ending = exit_cause.of_wait_status(self.exit_status, self.log_tail(), self.stopped_by())
-        self.write_status(ended_at_s=time.time(), **ending._asdict(), usage=usage_of_children())
+        found = ending._asdict()
+        self.write_status(ended_at_s=time.time(), cause_kind=found.pop("kind"), **found, usage=usage_of_children())
 
     def claim(self) -> bool:
         """Take the attempt; False when another supervisor has it."""
@@ -100,7 +101,10 @@ class Supervisor:
             "FOOTPLATE_RUN_ID": self.spec["id"],
             "FOOTPLATE_RUN_DIR": self.run_dir,
             "FOOTPLATE_METRICS": f"{self.run_dir}/metrics.jsonl",
+            "FOOTPLATE_ATTEMPT": str(self.attempt),
         }
+        if self.attempt > 1:
+            environment["FOOTPLATE_RESUME"] = "1"
         environment.setdefault("PYTHONUNBUFFERED", "1")
 
         def prepare() -> None:
@@ -115,7 +119,7 @@ class Supervisor:
         log = os.open(f"{self.run_dir}/output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = subprocess.Popen(
-                self.spec["argv"],
+                self.argv(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -130,6 +134,11 @@ class Supervisor:
         process.returncode = 0  # we reap it ourselves, with its adopted siblings
         child = identity.identify(process.pid)
         self.status["command"] = child.to_json() if child else None
+
+    def argv(self) -> list[str]:
+        """What this attempt executes."""
+        resume = ((self.spec.get("options") or {}).get("retry") or {}).get("resume")
+        return list(resume) if self.attempt > 1 and resume else list(self.spec["argv"])
 
     def wait_for_end(self) -> None:
         """Reap until nothing of the run is left; what outlives the command or a stop is ended, TERM first."""

@@ -46,6 +46,14 @@ class RunEntry:
     ended_at_s: float | None
     exit_code: int | None
     signal: str
+    cause_kind: str
+    attempt: int
+    attempts_max: int
+    pinned: bool
+    archived: bool
+    tags: tuple[str, ...]
+    usage: tuple[float | None, float | None, int | None]
+    """User and system CPU seconds, most resident bytes."""
     metric: LatestMetric | None
 
 
@@ -61,7 +69,10 @@ class RunTable:
 SELECT: Final = """
     select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
         run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
-        run.signal, metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count
+        run.signal, run.cause_kind, run.attempt, run.attempts_max, run.pinned, run.archived_at_s is not null,
+        (select list(tag.name order by tag.name) from tag where tag.run_id = run.id),
+        run.user_cpu_s, run.system_cpu_s, run.max_resident_bytes,
+        metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count
     from run
     left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
     left join metric_key on metric_key.id = run.primary_key_id
@@ -128,6 +139,13 @@ def find_run(cursor: Cursor, reference: str) -> RunEntry | None:
     return entry(rows[0]) if rows else None
 
 
+def notes_of(cursor: Cursor, run_id: str) -> list[tuple[str, float, str, str]]:
+    """The notes of a run, oldest first: id, Unix time, who, text."""
+    return cursor.execute(
+        "select id, at_s, actor, text from note where run_id = ? order by at_s, id", [run_id]
+    ).fetchall()
+
+
 def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
     """Runs by state; `failed` counts those only that ended at or after `failed_since_s`."""
     rows = cursor.execute(
@@ -138,8 +156,9 @@ def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
 
 def entry(row: tuple[Any, ...]) -> RunEntry:
     """A row of SELECT as an entry."""
-    *plain, key, value, step, minimum, maximum, point_count = row
+    *plain, tags, user_cpu_s, system_cpu_s, resident_bytes, key, value, step, minimum, maximum, point_count = row
     plain[8] = tuple(json.loads(plain[8]))
     plain[11] = json.loads(plain[11])
     metric = LatestMetric(key, value, step, minimum, maximum, point_count) if value is not None else None
-    return RunEntry(*plain, metric=metric)  # type: ignore[misc]  # the row has the fields in their order
+    usage = (user_cpu_s, system_cpu_s, resident_bytes)
+    return RunEntry(*plain, tags=tuple(tags or ()), usage=usage, metric=metric)  # type: ignore[misc]  # in this order
