@@ -27,9 +27,21 @@ format:
 bench *ARGS:
     uv run python -m tests.bench {{ ARGS }}
 
-# Kill the daemon at random while jobs write, then count what every witness saw
+# Measure the store: backlog, live points, curves, quiet runs; prints medians with the load of the machine
+bench-store *ARGS:
+    uv run python -m tests.bench_store {{ ARGS }}
+
+# Kill daemon, supervisors, consoles and terminals while jobs write, then count what every witness saw
 torture *ARGS:
     uv run python -m tests.torture {{ ARGS }}
+
+# Produce every cause of an end by a real process and print what is said about it
+causes:
+    uv run python -m tests.causes
+
+# Stop a tree of processes, side by side with task-spooler
+tree-kill:
+    uv run python -m tests.tree_kill
 
 # Run the sample project and open the console
 demo *ARGS:
