@@ -16,6 +16,21 @@ COMMANDS: Final[dict[str, str]] = {
     "logs": "the output of a run, with -f as it grows",
     "stop": "end runs: TERM, then KILL after the grace time",
     "release": "let runs start that are held since a reboot",
+    "adopt": "make a process that already runs a run from now on",
+    "daemon": "start, stop and look at the process in the background",
+    "service": "have the daemon started at boot, and kept after logout",
+    "note": "write down something about a run, or read what was",
+    "tag": "put words on runs, to find them by",
+    "pin": "keep runs from being deleted",
+    "audit": "who asked for what and when, and whether that record is whole",
+    "export": "runs with everything about them, as JSON or CSV",
+    "backup": "copy the index while it is in use",
+    "rebuild": "build the index anew from the run directories",
+    "du": "what takes the disk, by project and by run",
+    "archive": "pack the files of ended runs, or unpack them",
+    "delete": "delete ended runs for good",
+    "gc": "bring what is kept within a budget",
+    "uninstall": "stop, and take away what footplate made",
     "demo": "run the sample project and look at it",
 }
 """Each has a module of its name in `console.cli`."""
@@ -39,9 +54,9 @@ def main(argv: list[str]) -> int:
         print(usage())
         return 0
     if argv and argv[0] in ("-V", "--version"):
-        from importlib.metadata import version
+        from console.version import VERSION
 
-        print(f"footplate {version('footplate')}")
+        print(f"footplate {VERSION}")
         return 0
     if not argv:
         return open_console()
@@ -56,8 +71,10 @@ def run_command(name: str, argv: list[str]) -> int:
     """Parse the arguments of one command and carry it out; errors become one sentence and an exit code."""
     import importlib
 
+    from console import client
     from console.client import ClientError
 
+    client.voice = client.Voice(ask if sys.stdin.isatty() and sys.stderr.isatty() else None, say)
     module = importlib.import_module(f"console.cli.{name}")
     # Prompts and status bars call `footplate ps` all the time: argparse would be a tenth of what it takes.
     options = module.NO_OPTIONS if not argv and hasattr(module, "NO_OPTIONS") else parse(name, module, argv)
@@ -91,10 +108,38 @@ def open_console() -> int:
     if refusal:
         return fail(refusal)
     terminal.apply_environment(profile, os.environ)
+    problem = prepare_home()
+    if problem:
+        return fail(problem)
     gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
     from console.tui.app import run_tui
 
     return run_tui(profile=profile)
+
+
+def prepare_home() -> str:
+    """Settle where index and socket lie while questions can still be asked; returns what is wrong, or ""."""
+    from console import client
+
+    client.voice = client.Voice(ask, say)
+    try:
+        client.prepare_home()
+    except client.ClientError as error:
+        return error.message
+    finally:
+        client.voice = client.SILENT
+    return ""
+
+
+def ask(question: str) -> str:
+    """Put a question to the person at the terminal; Ctrl-D stands for no answer."""
+    print(f"footplate: {question}", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
+
+
+def say(words: str) -> None:
+    """Tell something on stderr, where it is in nobody's way."""
+    print(f"footplate: {words}", file=sys.stderr)
 
 
 def foreign_store() -> str:

@@ -10,16 +10,16 @@ import json
 import os
 import socket
 import struct
-import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from console import protocol
+from console.version import VERSION, is_newer
 from store import paths
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from console.protocol import Change, Hit, Json, LogPage, RunDetail, RunPage, Series, SortKey, Status, Submitted
 
@@ -27,11 +27,34 @@ START_TIMEOUT_S: Final = 20.0
 """How long a daemon may take to answer after it was started, on a loaded machine with a cold disk."""
 ANSWER_TIMEOUT_S: Final = 30.0
 RETRY_S: Final = 0.01
+UNKNOWN_ROUTE: Final = (404, 405)
+"""How an older daemon answers what it does not know: it has done nothing, so a newer one may be asked again."""
 RESTART_AFTER_S: Final = 0.5
 """When to start another daemon after ours ended because there was one, and still nobody answers."""
+STOPPED_PAUSE_S: Final = 0.25
+"""How long a client whose daemon was stopped waits before it says so: some ask again at once."""
 
-_spawned: list[subprocess.Popen[bytes]] = []
-"""Daemons that this process started; kept to be reaped, as they are its children while both live."""
+
+def tell_nobody(_: str) -> None:
+    """Where nobody reads."""
+
+
+class Voice(NamedTuple):
+    """How a person can be spoken to while a daemon is started."""
+
+    ask: Callable[[str], str] | None = None
+    """Puts a question and returns the answer; None where nobody can answer."""
+    say: Callable[[str], None] = tell_nobody
+    """Tells something once."""
+
+
+SILENT: Final = Voice()
+"""Of the console, which owns the screen, and of programs that use a client."""
+voice = SILENT
+_reached: set[str] = set()
+"""State directories whose daemon this process has talked to."""
+_handed_over = False
+"""Whether this process has tried to replace an older daemon."""
 
 
 class ClientError(Exception):
@@ -141,18 +164,29 @@ class Client:
         """A write; never sent twice."""
         return self._decoded(self.call("POST", path, json.dumps(body).encode()))
 
+    def post_known(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
+        """A write that carries an id by which the daemon knows it when it is sent again, and it is until answered."""
+        known = json.dumps({**body, "request": request_id()}).encode()
+        return self._decoded(self.call("POST", path, known, repeatable=True))
+
     def delete(self, path: str) -> dict[str, Json]:
         """A removal; may be sent twice, as it says what should be gone."""
         return self._decoded(self.call("DELETE", path, None))
 
-    def call(self, method: str, target: str, body: bytes | None) -> tuple[dict[str, str], bytes]:
-        """One exchange; returns headers (names in lower case) and body, or raises what the daemon refused."""
+    def call(
+        self, method: str, target: str, body: bytes | None, *, repeatable: bool = False
+    ) -> tuple[dict[str, str], bytes]:
+        """One exchange; returns headers (names in lower case) and body, or raises what the daemon refused.
+
+        `repeatable`: a POST that may be sent again, as every other method is, when the daemon went away meanwhile.
+        """
+        once = method == "POST" and not repeatable
         head = f"{method} {target} HTTP/1.1\r\nHost: footplate\r\n"
         if body is not None:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         request = head.encode("ascii") + b"\r\n" + (body or b"")
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        if method == "POST":
+        if once:
             # A kept connection may lead to a daemon that is gone, and a write must not be sent twice to find out.
             self.close()
         while True:
@@ -163,7 +197,7 @@ class Client:
                 break
             except (OSError, EOFError) as error:
                 self.close()
-                if method == "POST":
+                if once:
                     raise DaemonUnavailable(
                         "the daemon went away before it said that the command was accepted",
                         "look with `footplate ps` before you repeat it",
@@ -173,6 +207,12 @@ class Client:
                     message = f"the daemon went away while answering {method} {target}: {error}"
                     raise DaemonUnavailable(message) from error
                 time.sleep(RETRY_S)
+        theirs = headers.get("x-footplate-version", VERSION)
+        if theirs != VERSION and self._start_daemon and not _handed_over and is_newer(VERSION, theirs):
+            self.close()
+            hand_over(paths.state_dir(), theirs)
+            if status in UNKNOWN_ROUTE:
+                return self.call(method, target, body, repeatable=repeatable)
         if status >= 400:
             raise refusal(status, answer)
         return headers, answer
@@ -220,6 +260,12 @@ def refusal(status: int, answer: bytes) -> DaemonRefused:
         return DaemonRefused(f"the daemon answered with HTTP status {status}", "see daemon.log", status)
 
 
+def request_id() -> str:
+    """A ULID: 48 bits of time in ms and 80 random ones, in Crockford's base 32."""
+    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[value >> shift & 31] for shift in range(125, -1, -5))
+
+
 def quote(text: str) -> str:
     """Percent-encode for a path or a query (RFC 3986); urllib.parse costs 3 ms to import."""
     safe = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -240,21 +286,32 @@ def connect(*, start_daemon: bool) -> socket.socket:
     started_at_s = 0.0
     while True:
         try:
-            return connect_once(paths.socket_path(home))
+            connection = connect_once(paths.socket_path(home))
+            _reached.add(home)
+            return connection
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
             if not start_daemon:
                 raise DaemonUnavailable("no daemon is running", "any footplate command starts one") from error
+            from console import daemon_process  # here, as a command that finds a daemon needs nothing of it
+
+            if home in _reached and (note := daemon_process.note_at(paths.stopped_path(home))) is not None:
+                # A console that is open somewhere must not bring back what was stopped on purpose.
+                time.sleep(STOPPED_PAUSE_S)
+                words = f"the daemon was stopped by {note.get('actor', 'somebody')}"
+                raise DaemonUnavailable(words, "`footplate daemon start` starts it") from error
         except PermissionError as error:
             raise DaemonUnavailable(f"may not open the daemon's socket {paths.socket_path(home)}: {error}") from error
         now_s = time.monotonic()
         if process is not None and process.poll() not in (None, 0):
-            raise DaemonUnavailable(f"the daemon could not start: {last_words(home)}", f"see {home}/daemon.log")
+            raise DaemonUnavailable(
+                f"the daemon could not start: {daemon_process.last_words(home)}", f"see {home}/daemon.log"
+            )
         # A loser of a start race ends at once; it may also have lost to a daemon that was just ending itself.
         if process is None or (process.poll() is not None and now_s - started_at_s > RESTART_AFTER_S):
             process, started_at_s = spawn_daemon(home), now_s
         if now_s > deadline_s:
             raise DaemonUnavailable(
-                f"the daemon did not answer within {START_TIMEOUT_S:.0f} s: {last_words(home)}",
+                f"the daemon did not answer within {START_TIMEOUT_S:.0f} s: {daemon_process.last_words(home)}",
                 f"see {home}/daemon.log",
             )
         time.sleep(RETRY_S)
@@ -280,38 +337,39 @@ def connect_once(path: str) -> socket.socket:
 
 def spawn_daemon(home: str) -> subprocess.Popen[bytes]:
     """Start a daemon that outlives us; when one already runs, the new one ends by itself with exit code 0."""
-    import subprocess  # here, because a command that finds a daemon does not need its 5 ms
+    from console import daemon_process
 
     try:
-        paths.ensure_state_dir(home)
-        log = os.open(f"{home}/daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return daemon_process.spawn(home, voice.ask, voice.say)
     except OSError as error:
         raise DaemonUnavailable(
             f"cannot use the state directory {home}: {error.filename or home}: {error.strerror or error}",
             "make it writable, or set FOOTPLATE_HOME to a folder that is",
         ) from error
-    _spawned[:] = [process for process in _spawned if process.poll() is None]
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "console.daemon", home],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
-    _spawned.append(process)
-    return process
 
 
-def last_words(home: str) -> str:
-    """The last line of the daemon's log, which says why it ended."""
+def hand_over(home: str, old_version: str) -> None:
+    """Have an older daemon finish, so that ours takes its place; at most once in the life of a process."""
+    global _handed_over
+    from console import daemon_process
+
+    _handed_over = True
     try:
-        with open(f"{home}/daemon.log", "rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - 4096))
-            lines = log.read().decode("utf-8", "replace").split("\n")
+        daemon_process.end(home, only_version=old_version)
+        connect(start_daemon=True).close()
+    except (ClientError, daemon_process.DaemonProcessError, OSError) as error:
+        # What was asked for has its answer already; the next process tries again.
+        voice.say(f"a daemon of version {old_version} could not be replaced by {VERSION}: {error}")
+
+
+def prepare_home() -> None:
+    """Choose a local directory where the state directory is on a network, while questions can still be asked."""
+    from store import local_home
+
+    home = paths.state_dir()
+    try:
+        words = local_home.settle(home, voice.ask)
     except OSError as error:
-        return f"its log cannot be read ({error.strerror})"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        raise DaemonUnavailable(f"cannot use {error.filename or home}: {error.strerror or error}") from error
+    if words:
+        voice.say(words)

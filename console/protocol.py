@@ -173,6 +173,8 @@ class RunDetail(NamedTuple):
     options: Json = None
     """Limits, checkpoint and retry as in spec.json."""
     interpreter: str = ""
+    notice: str = ""
+    """What a person should know of how the run is accompanied, such as a log that was cut; may be empty."""
     code: Json = None
     """What was captured of the code, an object as in code/capture.json; empty or None when nothing was."""
 
@@ -182,7 +184,7 @@ class Series(NamedTuple):
 
     key: str
     point_count: int
-    """Points behind the bins, the not finite ones included."""
+    """Points behind the bins, the not finite ones included; of steps that attempts repeat, those of the last."""
     not_finite_count: int
     steps: tuple[int, ...]
     """The last step of each bin."""
@@ -191,6 +193,9 @@ class Series(NamedTuple):
     minimums: tuple[float, ...]
     maximums: tuple[float, ...]
     lasts: tuple[float, ...]
+    first_steps: tuple[int, ...] = ()
+    """Empty from a daemon that does not send them yet; so are `firsts`."""
+    firsts: tuple[float, ...] = ()
 
 
 class LogLine(NamedTuple):
@@ -331,7 +336,8 @@ def decode_detail(data: dict[str, Json]) -> RunDetail:
 
 def decode_series(data: dict[str, Json]) -> Series:
     """A binned series from its JSON object."""
-    columns = {name: tuple(data[name]) for name in ("steps", "means", "minimums", "maximums", "lasts")}
+    names = ("steps", "means", "minimums", "maximums", "lasts", "first_steps", "firsts")
+    columns = {name: tuple(data.get(name, ())) for name in names}
     return pick(Series, data, **columns)
 
 

@@ -16,14 +16,16 @@ The generation grows when the run cuts or replaces its metrics file: what earlie
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+import stat
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
 from store import journal
 from store.readers import stdout_grammar
 from store.run_files import read_stretch, size_bytes
+from store.soundness import has_sound_carry, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +33,22 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 STRETCH_BYTES: Final = 4 << 20
 """How much of one file is looked at in one round."""
+LOG_STRETCH_BYTES: Final = 1 << 20
+"""The same for a log, where the grammar takes half a second for as much of nothing but metric lines."""
 LOG_LINE_MAX_BYTES: Final = 16384
 """Longer log lines are passed over: no metric line is that long."""
 METRIC_LINE_MAX_BYTES: Final = 1 << 20
 """Longer lines of a metrics file are counted as unreadable."""
 TAIL_BYTES: Final = 65536
-QUIET_MARK_BYTES: Final = 4 << 20
+QUIET_MARK_BYTES: Final = 1 << 20
 """How far a log without metrics may grow before a record says so; bounds what a restart reads again."""
+
+
+class FileFacts(NamedTuple):
+    """What tells a file from what it was; zeros where there is no regular file."""
+
+    inode: int
+    size_bytes: int
 
 
 @dataclass(slots=True)
@@ -54,6 +65,8 @@ class Derivation:
     """Up to here the journal says what the log holds."""
     log_looked: int = 0
     """Up to here the log was looked at, at or past `log_end`."""
+    seen: tuple[FileFacts, FileFacts] | None = None
+    """Metrics file and log as they were when everything in them had been looked at; None before that."""
     carry: stdout_grammar.Carry = field(default_factory=stdout_grammar.Carry)
     output: journal.Journal | None = None
 
@@ -104,7 +117,7 @@ def log_path(run_dir: str) -> str:
 
 
 def records(path: str, position: int = 0) -> Iterator[dict[str, Any]]:
-    """Every sound record of a derived journal from a byte on; a record cut by that byte is not sound."""
+    """Every record of a derived journal from a byte on that reading can go on from; one cut by that byte is none."""
     while True:
         lines, end = journal.read_from(path, position, STRETCH_BYTES)
         if end == position:
@@ -112,17 +125,20 @@ def records(path: str, position: int = 0) -> Iterator[dict[str, Any]]:
         position = end
         for line in lines:
             record = decode(line)
-            if record is not None:
+            if record is not None and has_sound_carry(record):
                 yield record
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
-    """The record in a journal line; None for a line that is torn or not ours."""
+    """The record in a journal line; None for a line that is torn, not ours, or lacks what its kind must hold."""
     body = journal.checked_body(line)
     if body is None:
         return None
-    record = orjson.loads(body)
-    return record if isinstance(record, dict) and "kind" in record else None
+    try:
+        record = orjson.loads(body)
+    except ValueError:
+        return None
+    return record if is_sound(record) else None
 
 
 def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> bool:
@@ -133,16 +149,19 @@ def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> 
     """
     if state.output is None:
         raise ValueError("the derivation is closed")
-    additions: list[dict[str, Any]] = []
     path, start, generation = metrics_path(state.run_dir), state.metrics_end, state.generation
-    facts = read_stretch(path, 0, 0)
-    if facts.size < start or (start and facts.inode != state.metrics_inode != 0):
+    # Two calls of the system for a quiet run: there may be hundreds, four times a second.
+    found = facts, _ = facts_of(path), facts_of(log_path(state.run_dir))
+    if found == state.seen and not final:
+        return False
+    additions: list[dict[str, Any]] = []
+    if facts.size_bytes < start or (start and facts.inode != state.metrics_inode != 0):
         start, generation = 0, generation + 1
         additions.append({"kind": "metrics", "at_us": now_us, "end": 0, "generation": generation})
-    metrics_end = metrics_boundary(path, start, final=final)
+    metrics_end, more_metrics = metrics_boundary(path, start, final=final)
     if metrics_end != start:
         additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end, "generation": generation})
-    carry = stdout_grammar.Carry.from_json(state.carry.to_json())
+    carry = replace(state.carry)
     looked, points, reached_end = log_points(log_path(state.run_dir), state.log_looked, carry, final=final)
     additions += [{"kind": "log", "at_us": now_us, **point} for point in points]
     log_end = points[-1]["end"] if points else state.log_end
@@ -151,34 +170,47 @@ def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> 
         log_end = looked
     if additions:
         state.output.append(additions if attempt == 1 else [{**each, "attempt": attempt} for each in additions])
-    more = metrics_end - start >= STRETCH_BYTES or not reached_end
+    more = more_metrics or not reached_end
     state.metrics_end, state.metrics_inode, state.generation = metrics_end, facts.inode, generation
     state.log_end, state.log_looked, state.carry = log_end, looked, carry
+    # The facts are older than what was read: had the files grown meanwhile, they differ at the next look.
+    state.seen = None if more else found
     return more
 
 
-def metrics_boundary(path: str, start: int, *, final: bool) -> int:
-    """The end of the last whole line after `start`, at most one stretch further, or inside a line that is too long."""
+def facts_of(path: str) -> FileFacts:
+    """Size and inode of a regular file, without opening it."""
+    try:
+        facts = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return FileFacts(0, 0)
+    return FileFacts(facts.st_ino, facts.st_size) if stat.S_ISREG(facts.st_mode) else FileFacts(0, 0)
+
+
+def metrics_boundary(path: str, start: int, *, final: bool) -> tuple[int, bool]:
+    """The end of the last whole line after `start`, at most one stretch further, and whether there may be more.
+
+    The end is inside a line only where that is too long anyway.
+    """
     stretch, size, _ = read_stretch(path, start, STRETCH_BYTES)
+    whole = len(stretch) == STRETCH_BYTES
     end = stretch.rfind(b"\n") + 1
-    if end:
-        return start + end
-    if final and start + len(stretch) == size:
-        return size
-    # Without a LF in a whole stretch the line is too long anyway: its pieces are passed over one by one.
-    return start + len(stretch) if len(stretch) == STRETCH_BYTES else start
+    # Without a LF in a whole stretch the line is too long: its pieces are passed over one by one.
+    if not end and (whole or (final and start + len(stretch) == size)):
+        end = len(stretch)
+    return start + end, whole
 
 
 def log_points(
     path: str, start: int, carry: stdout_grammar.Carry, *, final: bool
 ) -> tuple[int, list[dict[str, Any]], bool]:
     """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
-    before, size, _ = read_stretch(path, max(0, start - 1), STRETCH_BYTES + 1)
+    before, size, _ = read_stretch(path, max(0, start - 1), LOG_STRETCH_BYTES + 1)
     inside_line = start > 0 and before[:1] not in (b"\n", b"")
     stretch = before[1:] if start > 0 else before
     at_end = start + len(stretch) >= size
     length = stretch.rfind(b"\n") + 1
-    if (final and at_end) or (not length and len(stretch) >= STRETCH_BYTES):
+    if (final and at_end) or (not length and len(stretch) >= LOG_STRETCH_BYTES):
         length = len(stretch)
     points: list[dict[str, Any]] = []
     position = 0

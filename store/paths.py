@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from typing import Final
@@ -60,29 +61,76 @@ def run_dir(home: str, run_id: str) -> str:
     return os.path.join(home, "runs", run_id)
 
 
+def local_dirs(home: str) -> dict[str, str]:
+    """What `local.json` says: by host name, the directory on a local disk for a home on a network file system.
+
+    Empty when there is no such file, or none that can be read: the choice is made anew then.
+    """
+    try:
+        with open(os.path.join(home, "local.json"), "rb") as file:
+            hosts = json.load(file)["hosts"]
+        return {str(host): path for host, path in hosts.items() if isinstance(path, str) and os.path.isabs(path)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def local_dir(home: str) -> str:
+    """Where index, lock, socket and notes of this host's daemon lie: the state directory, or as `local.json` says."""
+    return local_dirs(home).get(os.uname().nodename, home)
+
+
+def lock_path(home: str) -> str:
+    """The file that the daemon of this host holds locked (flock(2)) as long as it lives."""
+    return os.path.join(local_dir(home), "daemon.lock")
+
+
 def database_path(home: str) -> str:
     """The DuckDB file: an index of the run directories that can be rebuilt."""
-    return os.path.join(home, "index.duckdb")
+    return os.path.join(local_dir(home), "index.duckdb")
+
+
+def command_journal_path(home: str) -> str:
+    """The audit trail that the daemon of this host writes; hosts that share a home have one each."""
+    host = os.uname().nodename
+    name = f"commands-{host}.jsonl" if host in local_dirs(home) else "commands.jsonl"
+    return os.path.join(home, name)
+
+
+def launch_note_path(home: str) -> str:
+    """How a daemon is started: the argv of the newest installed version."""
+    return os.path.join(local_dir(home), "daemon.json")
+
+
+def stopped_path(home: str) -> str:
+    """Is there after `footplate daemon stop`: nobody but the next client command may start a daemon."""
+    return os.path.join(local_dir(home), "daemon.stopped")
+
+
+def failing_path(home: str) -> str:
+    """Is there when supervisors gave up starting a daemon that died again and again."""
+    return os.path.join(local_dir(home), "daemon.failing")
 
 
 def socket_path(home: str) -> str:
     """Where the daemon of this state directory listens.
 
-    Beside the state, or where that path is too long for a socket, at the place noted in `socket.path`.
+    Beside the index, or where that path is too long for a socket, at the place noted in `socket.path`.
     """
-    direct = os.path.join(home, "daemon.sock")
+    folder = local_dir(home)
+    direct = os.path.join(folder, "daemon.sock")
     if len(os.fsencode(direct)) <= SUN_PATH_BYTES:
         return direct
     try:
-        with open(os.path.join(home, "socket.path"), encoding="utf-8", errors="surrogateescape") as note:
+        with open(os.path.join(folder, "socket.path"), encoding="utf-8", errors="surrogateescape") as note:
             return note.read().strip() or direct
     except FileNotFoundError:
-        return os.path.join(home, "socket.path")  # nothing listens there: connecting says FileNotFoundError
+        return os.path.join(folder, "socket.path")  # nothing listens there: connecting says FileNotFoundError
 
 
 def choose_socket_path(home: str) -> str:
     """The path to bind, by the daemon that holds the lock; makes and notes a short 0700 directory where needed."""
-    direct = os.path.join(home, "daemon.sock")
+    beside = local_dir(home)
+    direct = os.path.join(beside, "daemon.sock")
     if len(os.fsencode(direct)) <= SUN_PATH_BYTES:
         return direct
     noted = socket_path(home)
@@ -92,13 +140,13 @@ def choose_socket_path(home: str) -> str:
         usable = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and stat.S_IMODE(facts.st_mode) == 0o700
     except FileNotFoundError:
         usable = False
-    if usable and folder != home:
+    if usable and folder != beside:
         return noted
     import tempfile  # here, because it costs every command 7 ms and hardly any needs it
 
     folder = tempfile.mkdtemp(prefix="footplate-", dir=SHORT_SOCKET_DIR)
     path = os.path.join(folder, "daemon.sock")
-    write_atomically(os.path.join(home, "socket.path"), os.fsencode(path))
+    write_atomically(os.path.join(beside, "socket.path"), os.fsencode(path))
     return path
 
 

@@ -1,14 +1,26 @@
-"""Reading metric points: latest values of a run, and one metric reduced to bins in SQL."""
+"""Reading metric points: latest values of a run, and one metric reduced to bins in SQL.
+
+The bins are M4's (Jugel et al., M4: A Visualization-Oriented Time Series Data Aggregation, VLDB 2014): first, last,
+minimum and maximum of each, from which a line is drawn as from all points. They are 2^n steps wide and begin at
+multiples of their width: then the picture of a live run does not shift with every point, and bins of bins are exact, so
+that what `rollups` has kept and what the points say is the same.
+
+Of a step that several attempts wrote, the points of the latest attempt count; in a step the latest arrival is the last.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from store.database import Cursor
 
+BINS_MIN: Final = 2
+"""Steps on both sides of 0 share no bin, however wide it is."""
 BINS_MAX: Final = 2000
+ROLLUP_BINS_MAX: Final = 2 * BINS_MAX + 2
+"""Of one metric. Halving their number as often as can be never goes below BINS_MAX, so they serve for any request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +39,26 @@ class Bins(NamedTuple):
     """One metric in bins of equal step width; columns in step order, bins without a finite value left out."""
 
     point_count: int
+    """Points that count, the not finite ones included."""
     not_finite_count: int
     steps: list[int]
+    """The last step of each bin."""
     means: list[float]
     minimums: list[float]
     maximums: list[float]
     lasts: list[float]
+    first_steps: list[int]
+    firsts: list[float]
+
+
+class Extent(NamedTuple):
+    """What the points of one metric span."""
+
+    point_count: int
+    not_finite_count: int
+    first_step: int | None
+    """Of the finite values; None when there is none."""
+    last_step: int | None
 
 
 def latest_metrics(cursor: Cursor, run_no: int) -> list[LatestMetric]:
@@ -57,32 +83,108 @@ def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
 
 
 def binned(cursor: Cursor, run_no: int, key: str, bins: int) -> Bins | None:
-    """One metric of a run in at most `bins` bins; None when the run has no such metric."""
-    found = cursor.execute(
-        """
-        select m.key_id, m.point_count from metric_latest m join metric_key k on k.id = m.key_id
-        where m.run_no = ? and k.name = ?
-        """,
-        [run_no, key],
+    """One metric of a run in at most `bins` bins (2 to 2000); None when the run has no such metric.
+
+    The cursor must be in no transaction.
+    """
+    # One snapshot for all of it: points arrive and roll-ups come and go meanwhile.
+    cursor.execute("begin")
+    try:
+        found = cursor.execute(FIND_SQL, [run_no, key]).fetchone()
+        if found is None:
+            return None
+        key_id, rolled_up = found
+        source = ROLLUP_SQL if rolled_up else points_sql(cursor, run_no, key_id)
+        place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
+        extent = extent_of(cursor, source, place)
+        if extent.first_step is None or extent.last_step is None:
+            return Bins(extent.point_count, extent.not_finite_count, [], [], [], [], [], [], [])
+        width_log2 = width_log2_of(extent.first_step, extent.last_step, max(BINS_MIN, min(bins, BINS_MAX)))
+        rows = cursor.execute(f"with {source} {BINS_SQL}", place | {"width_log2": width_log2}).fetchall()
+    finally:
+        cursor.execute("rollback")
+    return Bins(extent.point_count, extent.not_finite_count, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def width_log2_of(first_step: int, last_step: int, bins: int) -> int:
+    """n of the narrowest bins, 2^n steps wide, of which no more than `bins` cover these steps."""
+    width_log2 = 0
+    while (last_step >> width_log2) - (first_step >> width_log2) >= bins:
+        width_log2 += 1
+    return width_log2
+
+
+def points_sql(cursor: Cursor, run_no: int, key_id: int) -> str:
+    """A common table `bin` with one row for each point of a metric that counts, as `ROLLUP_SQL` has for each bin."""
+    row = cursor.execute(
+        "select min(attempt) <> max(attempt) from metric where run_no = ? and key_id = ?", [run_no, key_id]
     ).fetchone()
-    if found is None:
-        return None
-    key_id, point_count = found
-    rows = cursor.execute(BIN_SQL, {"run_no": run_no, "key_id": key_id, "bins": max(1, min(bins, BINS_MAX))}).fetchall()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-    finite_count = sum(columns[5])
-    return Bins(point_count, point_count - finite_count, *(list(column) for column in columns[:5]))
+    # Takes several times as long, so only for runs that were tried more than once.
+    return POINTS_SQL.format(counted=LATEST_ATTEMPT_SQL if row is not None and row[0] else "point")
 
 
-BIN_SQL: Final = """
-    with points as (
-        select step, value, at_us from metric where run_no = $run_no and key_id = $key_id and isfinite(value)
-    ), extent as (
-        select min(step)::double as low, greatest(max(step)::double - min(step)::double + 1, 1) as width from points
+def extent_of(cursor: Cursor, source: str, place: dict[str, Any]) -> Extent:
+    """What the points of a metric span, given the common table `bin` of it."""
+    row = cursor.execute(f"with {source} {EXTENT_SQL}", place).fetchone()
+    if row is None:
+        raise LookupError(f"no extent of {place}: an aggregate without groups has one row")
+    return Extent(*row)
+
+
+def roll_up_key(cursor: Cursor, run_no: int, key_id: int) -> None:
+    """Keep the bins of one metric of a run that gets no more points. Raises duckdb.Error."""
+    source = points_sql(cursor, run_no, key_id)
+    place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
+    extent = extent_of(cursor, source, place)
+    mask = 2 ** width_log2_of(extent.first_step or 0, extent.last_step or 0, ROLLUP_BINS_MAX) - 1
+    cursor.execute(f"insert into metric_rollup with {source} {ROLL_UP_SQL}", place | {"mask": mask})
+
+
+FIND_SQL: Final = """
+    select m.key_id, exists (select 1 from metric_rollup r where r.run_no = m.run_no and r.key_id = m.key_id)
+    from metric_latest m join metric_key k on k.id = m.key_id
+    where m.run_no = ? and k.name = ?
+"""
+POINTS_SQL: Final = """
+    point as (
+        select step, value, attempt, rowid as arrival, isfinite(value) as finite
+        from metric where run_no = $run_no and key_id = $key_id
+    ), bin as (
+        select
+            step as start, step::hugeint * 1099511627776 + arrival as place,
+            if(finite, step, null) as first_step, first_step as last_step, if(finite, value, null) as minimum,
+            minimum as maximum, minimum as first, minimum as last, minimum as total,
+            finite::int as finite_count, 1 - finite_count as not_finite_count
+        from {counted}
     )
-    select max(step), avg(value), min(value), max(value), arg_max(value, step), count(*)
-    from points, extent
-    group by least(floor((step - low) / width * $bins), $bins - 1)
+"""
+"""1099511627776 is 2^40, more than there will ever be points: the place is by step, then by arrival."""
+LATEST_ATTEMPT_SQL: Final = """
+    point join (select step, max(attempt) as attempt from point group by step) using (step, attempt)
+"""
+ROLLUP_SQL: Final = """
+    bin as (select *, start as place from metric_rollup where run_no = $run_no and key_id = $key_id)
+"""
+EXTENT_SQL: Final = """
+    select coalesce(sum(finite_count + not_finite_count), 0)::bigint, coalesce(sum(not_finite_count), 0)::bigint,
+        min(first_step), max(last_step)
+    from bin
+"""
+BINS_SQL: Final = """
+    select max(last_step),
+        -- A sum of large values may overflow, and a rounded mean may lie outside of the values it is made of.
+        greatest(min(minimum), least(max(maximum),
+            if(isfinite(sum(total)), sum(total) / sum(finite_count), min(minimum) / 2 + max(maximum) / 2))),
+        min(minimum), max(maximum), arg_max(last, place), min(first_step), arg_min(first, place)
+    from bin
+    where finite_count > 0
+    group by start >> $width_log2
     order by 1
 """
-"""Steps as double: their difference may not fit into 64 bits."""
+ROLL_UP_SQL: Final = """
+    select $run_no, $key_id, start - (start & $mask) as start, min(first_step), max(last_step), arg_min(first, place),
+        arg_max(last, place), min(minimum), max(maximum), sum(total), sum(finite_count), sum(not_finite_count)
+    from bin
+    group by all
+    order by 3
+"""

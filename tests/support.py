@@ -138,7 +138,7 @@ class Home:
     def daemon_pid(self) -> int | None:
         """Who holds the lock, None when nobody does."""
         try:
-            with open(os.path.join(self.path, "daemon.lock"), encoding="utf-8") as file:
+            with open(paths.lock_path(self.path), encoding="utf-8") as file:
                 pid = int(json.load(file)["pid"])
         except (OSError, ValueError):
             return None
@@ -148,7 +148,7 @@ class Home:
     def is_locked(self) -> bool:
         """Whether a daemon, or what is left of a killed one, holds the lock."""
         try:
-            with open(os.path.join(self.path, "daemon.lock"), encoding="utf-8") as file:
+            with open(paths.lock_path(self.path), encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -158,7 +158,8 @@ def test_a_job_killed_by_a_signal_has_failed_and_says_which(house: Home, number:
     done = house.footplate("run", "--", "sh", "-c", f"ulimit -c 0; kill -{number} $$; sleep 60", check=False)
     row = house.client().runs(limit=1, sort="no").rows[0]
     assert (row.state, row.exit_code, row.signal) == ("failed", None, name)
-    assert row.cause == f"killed by {name}"
+    assert name in row.cause
+    assert row.cause_kind == "signal"
     assert name in house.footplate("show", row.label).stdout
     assert done.returncode == 128 + number
 

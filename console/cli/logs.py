@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from console.cli import output
 from console.client import Client, DaemonUnavailable
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
 TAIL_STEP_BYTES: Final = 65536
 RETRY_S: Final = 1.0
+
+
+class Chunk(NamedTuple):
+    """A stretch of the log."""
+
+    start: int
+    data: bytes
+    """What is there; of a hole the line that stands for it."""
+    end: int
+
+    @property
+    def is_hole(self) -> bool:
+        """Whether the middle of the log was cut out here."""
+        return self.end - self.start != len(self.data)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,18 +61,19 @@ def tail_start(client: Client, reference: str, lines: int) -> int:
     return page.size_bytes if lines <= 0 or not starts else starts[-lines:][0]
 
 
-def chunks(client: Client, reference: str, start: int, *, follow: bool) -> Iterator[bytes]:
-    """Bytes of the log from `start`; with `follow` until the run has ended, whatever happens to the daemon."""
+def chunks(client: Client, reference: str, start: int, *, follow: bool) -> Iterator[Chunk]:
+    """The log from `start`; with `follow` until the run has ended, whatever happens to the daemon."""
     while True:
         try:
-            data, start, ended = client.raw_log(reference, start, wait=follow)
+            data, end, ended = client.raw_log(reference, start, wait=follow)
         except DaemonUnavailable:
             if not follow:
                 raise
             time.sleep(RETRY_S)
             continue
         if data:
-            yield data
+            yield Chunk(start, data, end)
+        start = end
         if ended or (not data and not follow):
             return
 
@@ -71,12 +86,18 @@ class Writer:
         self._on_terminal = sys.stdout.isatty()
         self._pending = b""
         self._offset = offset
+        self._at_line_start = True
 
-    def write(self, data: bytes) -> None:
+    def write(self, chunk: Chunk) -> None:
         """More of the log."""
+        data = chunk.data
+        if chunk.is_hole:
+            self._hole(data, chunk.end)
+            return
         if not self._as_json and not self._on_terminal:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
+            self._at_line_start = data.endswith(b"\n")
             return
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
@@ -88,6 +109,20 @@ class Writer:
         """What is left without an end of line."""
         if self._pending:
             self._line(self._pending)
+        sys.stdout.flush()
+
+    def _hole(self, text: bytes, end: int) -> None:
+        """A line of its own in place of what is not there up to `end`."""
+        if not self._as_json and not self._on_terminal:
+            sys.stdout.buffer.write(text if self._at_line_start else b"\n" + text)
+            self._at_line_start = True
+            return
+        if self._pending:
+            self._line(self._pending)
+            self._offset += len(self._pending)
+            self._pending = b""
+        self._line(text.rstrip(b"\n"))
+        self._offset = end
         sys.stdout.flush()
 
     def _line(self, line: bytes) -> None:

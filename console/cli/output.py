@@ -8,20 +8,22 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from console import protocol
+from console.cli.code_facts import code_facts
 from console.tui import text_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.protocol import RunDetail, RunRow
+    from console.protocol import Note, RunDetail, RunRow
 
 PLAIN_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe."""
 COLUMNS: Final = (
     ("", "<", 1),
-    ("run", "<", 4),
+    ("run", "<", 7),
     ("name", "<", 24),
     ("project", "<", 14),
+    ("tags", "<", 24),
     ("state", "<", 11),
     ("metric", "<", 22),
     ("last", ">", 9),
@@ -32,6 +34,10 @@ COLUMNS: Final = (
     ("how it ended", "<", 60),
 )
 """Title, alignment and widest width of each column."""
+TAGS: Final = 4
+"""The column that is left out where no run has a tag or a pin."""
+NOTE_ID_CHARACTERS: Final = 6
+"""The end of a note's id, which is its random part, is enough to name it."""
 
 
 def print_json(value: Any) -> None:
@@ -69,6 +75,8 @@ def print_runs(rows: Sequence[RunRow], now_s: float) -> None:
         min(most, max([len(title), *(text_format.cell_width(line[position]) for line in cells)]))
         for position, (title, _, most) in enumerate(COLUMNS)
     ]
+    if not any(line[TAGS] for line in cells):
+        widths[TAGS] = 0
     total = terminal_width()
     print(line_of([title for title, _, _ in COLUMNS], widths, total))
     for line in cells:
@@ -80,6 +88,7 @@ def line_of(cells: Sequence[str], widths: Sequence[int], total: int) -> str:
     parts = [
         text_format.fit(cell, width, align="right" if align == ">" else "left", ellipsis="~" if ascii_only() else "…")
         for cell, width, (_, align, _) in zip(cells, widths, COLUMNS, strict=True)
+        if width
     ]
     return text_format.fit("  ".join(parts), total, ellipsis="").rstrip()
 
@@ -93,6 +102,7 @@ def row_cells(row: RunRow, now_s: float) -> list[str]:
         row.label,
         text_format.visible(row.name),
         text_format.visible(row.project),
+        tags_text(row),
         row.state,
         metric_title(row) if metric else "",
         text_format.number(metric.last) if metric else "",
@@ -102,6 +112,12 @@ def row_cells(row: RunRow, now_s: float) -> list[str]:
         text_format.clock(row.started_at_s or row.created_at_s, now_s),
         text_format.visible(text_format.outcome(row.state, row.cause, row.exit_code, row.signal)),
     ]
+
+
+def tags_text(row: RunRow) -> str:
+    """The tags of a run behind the mark of a pin."""
+    mark = text_format.pin_glyph(ascii_only=ascii_only())
+    return " ".join([mark] * row.pinned + [text_format.visible(tag) for tag in row.tags])
 
 
 def metric_title(row: RunRow) -> str:
@@ -145,17 +161,21 @@ def print_detail(detail: RunDetail) -> None:
         ("run", f"{row.label}  {row.id}"),
         ("name", visible(row.name)),
         ("project", visible(row.project)),
+        ("tags", "  ".join(map(visible, row.tags))),
+        ("pinned", "yes, nothing deletes it" if row.pinned else ""),
         ("state", f"{glyph} {row.state}" + (f": {visible(ended)}" if ended else "")),
         ("exit code", "n/a" if row.exit_code is None else str(row.exit_code)) if row.ended_at_s else ("", ""),
+        ("notice", visible(detail.notice)),
         ("evidence", "\n".join(map(visible, detail.evidence.split("\n"))) if detail.evidence else ""),
         ("command", visible(row.command)),
         ("directory", visible(detail.working_dir)),
+        *code_facts(detail),
         ("host", visible(detail.host)),
         ("pid", str(detail.pid) if detail.pid is not None else ""),
         ("started", text_format.clock(row.started_at_s, detail.now_s)),
         ("took", text_format.duration(duration_s(row, detail.now_s))),
         ("params", "  ".join(f"{visible(key)}={visible(value)}" for key, value in row.params.items())),
-        ("log", f"{text_format.bytes_size(detail.log_size_bytes)}, `footplate logs {row.label}`"),
+        ("log", log_words(detail)),
         ("files", visible(detail.run_dir)),
     ]
     for title, text in facts:
@@ -163,7 +183,27 @@ def print_detail(detail: RunDetail) -> None:
             print(f"{title:<10} " + text.replace("\n", "\n" + " " * 11))
     if detail.skipped_line_count:
         print(f"{'unread':<10} {detail.skipped_line_count} metric lines, first: {visible(detail.skipped_example)}")
+    if detail.notes:
+        print()
+        print_notes(detail.notes, detail.now_s)
     print_metrics(detail)
+
+
+def print_notes(notes: Sequence[Note], now_s: float) -> None:
+    """Notes with the ends of their ids, oldest first."""
+    for note in notes:
+        when = text_format.clock(note.at_s, now_s)
+        print(f"note {note.id[-NOTE_ID_CHARACTERS:]}  {when}  {text_format.visible(note.actor)}")
+        for line in note.text.split("\n"):
+            print(f"  {text_format.visible(line)}".rstrip())
+
+
+def log_words(detail: RunDetail) -> str:
+    """How much output there is and how to read it."""
+    label = detail.row.label
+    if detail.row.archived:
+        return f"packed away with all files of the run, `footplate archive --restore {label}` brings them back"
+    return f"{text_format.bytes_size(detail.log_size_bytes)}, `footplate logs {label}`"
 
 
 def print_metrics(detail: RunDetail) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from console.cli import output, quantities
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
+from console.project import interpreter
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -129,9 +130,11 @@ def request(argv: list[str], *, name: str, project: str, grace_s: float, environ
     }
     umask = os.umask(0o077)
     os.umask(umask)
+    folder = working_dir()
     return {
         "argv": argv,
-        "working_dir": working_dir(),
+        "working_dir": folder,
+        "interpreter": interpreter.choose(argv, environment, folder),
         "environment": environment,
         "umask": umask,
         "limits": limits,

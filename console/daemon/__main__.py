@@ -1,4 +1,4 @@
-"""`python -I -m console.daemon STATE_DIR`: the one process per user that owns the index.
+"""`python -I -m console.daemon STATE_DIR [--take-over]`: the one process per user that owns the index.
 
 The lock is taken before anything heavy is imported: a loser of a start race must be gone before the winner can end, or
 it would become a daemon that nobody asked for.
@@ -13,15 +13,20 @@ import signal
 import sys
 import time
 
-from store import identity, paths
+from console import daemon_process
+from console.version import VERSION
+from store import identity, local_home, paths
 
 DYING_TIMEOUT_S = 5.0
 """How long the lock of a killed daemon is waited for."""
+NOTE_BYTES = 512
+TAKE_OVERS_MAX = 5
+"""How often a daemon is asked to make room, when clients keep starting others."""
 
 
 def take_lock(home: str) -> int | None:
     """The descriptor that holds `daemon.lock`; None when another daemon holds it."""
-    path = os.path.join(home, "daemon.lock")
+    path = paths.lock_path(home)
     deadline_s = time.monotonic() + DYING_TIMEOUT_S
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -39,9 +44,16 @@ def take_lock(home: str) -> int | None:
         if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             break
         os.close(descriptor)
-    note = {"pid": os.getpid(), "host": os.uname().nodename, "started_at_s": time.time()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(note).encode(), 0)
+    me = identity.identify(os.getpid())
+    note = {
+        "host": os.uname().nodename,
+        "started_at_s": time.time(),
+        "version": VERSION,
+        **(me.to_json() if me else {}),
+    }
+    # Written over what is there, always as long: this takes no new block of a disk that may be full.
+    os.pwrite(descriptor, json.dumps(note).encode().ljust(NOTE_BYTES), 0)
+    os.ftruncate(descriptor, NOTE_BYTES)
     return descriptor
 
 
@@ -63,13 +75,21 @@ def is_running(pid: int | None) -> bool:
 
 def main() -> int:
     """Become the daemon, or end with 0 when there is one."""
-    home = sys.argv[1] if len(sys.argv) > 1 else paths.state_dir()
+    words = [word for word in sys.argv[1:] if word != "--take-over"]
+    home = words[0] if words else paths.state_dir()
     os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         paths.ensure_state_dir(home)
+        said = local_home.settle(home)
+        if said:
+            print(said, file=sys.stderr)
         lock = take_lock(home)
-    except OSError as error:
+        for _ in range(TAKE_OVERS_MAX if "--take-over" in sys.argv else 0):
+            if lock is None:
+                daemon_process.end(home)
+                lock = take_lock(home)
+    except (OSError, daemon_process.DaemonProcessError) as error:
         print(f"cannot use the state directory {home}: {error}", file=sys.stderr)
         return 1
     if lock is None:

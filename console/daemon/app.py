@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import importlib.metadata
 import os
 import shutil
 import time
@@ -15,9 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import protocol
-from console.daemon import launch, log_files, translate
+from console.daemon import launch, log_files, routes_chores, routes_store, translate
+from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
+from console.daemon.routes_daemon import DaemonRoutes
+from console.daemon.routes_people import PeopleRoutes
 from console.jobs import spec
+from console.project.summary import CAPTURING, INTERRUPTED
+from console.version import VERSION
 from store import database, derive, paths
 from store.queries import run_table
 from store.series import binned, latest_metrics, skipped_lines
@@ -29,10 +33,10 @@ if TYPE_CHECKING:
 
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
+    from console.daemon.upkeep import Upkeep
     from store.queries.run_table import RunEntry
 
 Application: TypeAlias = Starlette
-VERSION: Final = importlib.metadata.version("footplate")
 FAILED_WINDOW_S: Final = 86400.0
 PAGE_MAX: Final = 10_000
 RAW_MAX_BYTES: Final = 1 << 20
@@ -41,7 +45,8 @@ RAW_MAX_BYTES: Final = 1 << 20
 class Routes:
     """What the routes share."""
 
-    def __init__(self, home: str, opened: database.Database, keeper: Keeper, changes: Changes) -> None:
+    def __init__(self, home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep) -> None:
+        self._upkeep = upkeep
         self._home = home
         self._database = opened
         self._keeper = keeper
@@ -67,7 +72,7 @@ class Routes:
                 queued_count=sum(counts.get(state, 0) for state in protocol.WAITING_STATES),
                 failed_count=counts.get("failed", 0),
                 disk_used_percent=disk_used_percent(self._home),
-                notice=self._keeper.notice,
+                notice=self._keeper.notice or self._keeper.catching_up.notice or self._upkeep.notice,
             )
 
         return answer((await asyncio.to_thread(read))._asdict())
@@ -113,6 +118,19 @@ class Routes:
         data = await body_of(request)
         parsed = spec.parse_request(data)
         new = await self._command(lambda: self._keeper.submit(parsed, actor_of(data)))
+        return answer({"id": new.id, "no": new.no}, 201)
+
+    @guarded
+    async def adopt(self, request: Request) -> Response:
+        """Make a process that already runs a run."""
+        data = await body_of(request)
+        pid = data.get("pid") if isinstance(data, dict) else None
+        if not isinstance(pid, int) or pid <= 0:
+            raise RefusedError(400, "pid must be the number of a process")
+        try:
+            new = await self._command(lambda: self._keeper.adopt(pid, data))
+        except AdoptionError as error:
+            raise RefusedError(409, str(error), "`ps -u $USER` lists what could be") from error
         return answer({"id": new.id, "no": new.no}, 201)
 
     @guarded
@@ -184,15 +202,15 @@ class Routes:
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         start = integer(request, "start", 0)
         since = self._changes.position
-        body = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
-        if not body and request.query_params.get("wait") == "1" and found.state not in protocol.ENDED_STATES:
+        piece = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+        if not piece.data and request.query_params.get("wait") == "1" and found.state not in protocol.ENDED_STATES:
             await self._changes.wait(f"run:{found.id}", since)
             found = await asyncio.to_thread(self._find, found.id)
-            body = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+            piece = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
         # Ended is looked up before the bytes are read, so no byte can come after an answer that says so.
-        ended = found.state in protocol.ENDED_STATES and len(body) < RAW_MAX_BYTES
-        headers = {"x-end-bytes": str(start + len(body)), "x-ended": "1" if ended else "0"}
-        return Response(body, media_type="application/octet-stream", headers=headers)
+        ended = found.state in protocol.ENDED_STATES and piece.at_end
+        headers = {"x-end-bytes": str(piece.end_bytes), "x-ended": "1" if ended else "0"}
+        return Response(piece.data, media_type="application/octet-stream", headers=headers)
 
     @guarded
     async def search_log(self, request: Request) -> Response:
@@ -212,16 +230,6 @@ class Routes:
         """Wait until a view shows something else."""
         view = request.query_params.get("view", "runs")
         return answer((await self._changes.wait(view, integer(request, "since", 0)))._asdict())
-
-    @guarded
-    async def remove_project(self, request: Request) -> Response:
-        """Delete the runs of a project."""
-        project, actor = request.path_params["project"], request.query_params.get("actor", "unknown")
-        try:
-            count = await self._command(lambda: self._keeper.remove_project(project, actor))
-        except RuntimeError as error:
-            raise RefusedError(409, str(error), "`footplate stop RUN` ends one") from error
-        return answer({"removed_count": count})
 
     async def _command(self, command: Callable[[], Any]) -> Any:
         return await asyncio.wrap_future(self._keeper.call(command))
@@ -245,23 +253,31 @@ class Routes:
             notes = run_table.notes_of(cursor, found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        return translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
+        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
+        if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):
+            detail["code"]["state"] = CAPTURING
+        return detail
 
     def _log_path(self, found: RunEntry) -> str:
+        if found.archived:
+            hint = f"`footplate archive --restore r{found.no}` brings it back"
+            raise RefusedError(409, f"r{found.no} {found.name} is archived: its log is packed away", hint)
         return derive.log_path(paths.run_dir(self._home, found.id))
 
 
-def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes) -> Starlette:
+def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep) -> Starlette:
     """The ASGI application."""
-    routes = Routes(home, opened, keeper, changes)
+    routes = Routes(home, opened, keeper, changes, upkeep)
     run = "/runs/{reference}"
     return Starlette(
         routes=[
             Route("/ping", routes.ping),
             Route("/status", routes.status),
+            Route("/daemon", DaemonRoutes(home, keeper).facts),
             Route("/changes", routes.changes),
             Route("/runs", routes.runs, methods=["GET"]),
             Route("/runs", routes.submit, methods=["POST"]),
+            Route("/adopt", routes.adopt, methods=["POST"]),
             Route(run, routes.run),
             Route(f"{run}/stop", routes.stop, methods=["POST"]),
             Route(f"{run}/release", routes.release, methods=["POST"]),
@@ -269,7 +285,9 @@ def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes
             Route(f"{run}/log", routes.log),
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
-            Route("/projects/{project}/runs", routes.remove_project, methods=["DELETE"]),
+            *routes_chores.routes(home, opened, keeper),
+            *PeopleRoutes(home, opened, keeper).table(),
+            *routes_store.routes(home, opened, keeper, upkeep),
         ]
     )
 

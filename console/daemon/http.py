@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import orjson
 from starlette.responses import Response
 
-from console.daemon import launch
+from console.daemon import launch, pause
 from console.jobs.spec import SpecError
 from store import database
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+LOG_HINT: Final = "see daemon.log in the state directory"
 BODY_MAX_BYTES: Final = 16 << 20
 Shared = TypeVar("Shared")
 """The class whose methods are routes."""
@@ -54,7 +55,8 @@ def guarded(
         except queue.Full:
             status, message, hint = 503, "too many commands wait already", "try again in a moment"
         except (OSError, database.Error) as error:
-            status, message, hint = 500, str(error).splitlines()[0], "see daemon.log in the state directory"
+            paused = pause.words_of(error)
+            status, message, hint = (503, paused, pause.HINT) if paused else (500, str(error).splitlines()[0], LOG_HINT)
         return answer({"error": {"message": launch.readable(message), "hint": launch.readable(hint)}}, status)
 
     return run

@@ -11,9 +11,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from console.jobs import exit_cause, reconcile, spec
-from store import derive, identity, paths
+from console.daemon import scope
+from console.jobs import exit_cause, reconcile, spec, status_file
+from console.jobs.process_tree import environment_of_ours
+from console.project.masking import mask_argv, mask_mapping, mask_text
+from console.project.summary import summary
+from store import archive, derive, identity, paths
 from store.run_files import size_bytes
+from store.tarballs import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +32,21 @@ SUPERVISOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file
 
 def start_supervisor(run_dir: str, attempt: int) -> subprocess.Popen[bytes]:
     """Start the process that accompanies one attempt; its errors go to a file of the run directory. Raises OSError."""
-    errors = os.open(f"{run_dir}/supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    path = f"{run_dir}/supervisor.log"
+    try:
+        errors = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError:
+        errors = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # such as on a full disk: the run needs no such file
+    # What went wrong before, with the scope too, was said in that file: then without it.
+    in_scope = () if size_bytes(path) else scope.prefix()
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", SUPERVISOR, run_dir, str(attempt)],
+            [*in_scope, sys.executable, "-I", "-S", SUPERVISOR, run_dir, str(attempt)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
             cwd="/",
+            env=environment_of_ours(os.environ),
             start_new_session=True,
         )
     finally:
@@ -56,8 +68,9 @@ def readable(text: str) -> str:
 
 def columns_of_spec(new: Spec) -> dict[str, Any]:
     """A run as the index first knows it: the columns of its record."""
-    command = readable(spec.command_text(new.argv))
-    params = {readable(key): readable(value) for key, value in new.params.items()}
+    argv = tuple(mask_argv(new.argv))
+    command = readable(spec.command_text(argv))
+    params = {readable(key): readable(value) for key, value in mask_mapping(new.params).items()}
     name, project = readable(new.name), readable(new.project)
     searched = [f"r{new.no}", name, project, command, *(f"{key}={value}" for key, value in params.items())]
     return {
@@ -67,8 +80,8 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "project": project,
         "state": "queued",
         "command": command,
-        "argv": [readable(word) for word in new.argv],
-        "working_dir": readable(new.working_dir),
+        "argv": [readable(word) for word in argv],
+        "working_dir": readable(new.original_working_dir or new.working_dir),
         "host": new.host,
         "params": params,
         "created_at_s": new.created_at_s,
@@ -90,7 +103,8 @@ def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[st
         return {"state": "starting", "attempt": facts.attempt} if judgement == "adopt" else {}
     started_at_s = (facts.status or {}).get("started_at_s")
     if judgement != "ended":
-        return {"state": end["state"], "cause": "", "started_at_s": started_at_s, "attempt": facts.attempt}
+        cause = mask_text(readable(end["cause"]))
+        return {"state": end["state"], "cause": cause, "started_at_s": started_at_s, "attempt": facts.attempt}
     usage = end.get("usage") or {}
     return {
         "state": end["state"],
@@ -98,9 +112,9 @@ def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[st
         "ended_at_s": end["ended_at_s"],
         "exit_code": end.get("exit_code"),
         "signal": end.get("signal", ""),
-        "cause": readable(end["cause"]),
+        "cause": mask_text(readable(end["cause"])),
         "cause_kind": end.get("cause_kind", ""),
-        "evidence": readable(end.get("evidence", "")),
+        "evidence": mask_text(readable(end.get("evidence", ""))),
         "attempt": facts.attempt,
         "user_cpu_s": number(usage.get("user_cpu_s")),
         "system_cpu_s": number(usage.get("system_cpu_s")),
@@ -182,6 +196,18 @@ def live_pids(run_dir: str) -> tuple[int | None, int | None]:
 
 
 def facts_of_files(run_dir: str, attempt: int) -> dict[str, Any]:
+    """As `facts_in`, also for an archived run, whose directory is packed away."""
+    home, run_id = os.path.dirname(os.path.dirname(run_dir)), os.path.basename(run_dir)
+    if not os.path.isdir(run_dir) and os.path.exists(archive.path_of(home, run_id)):
+        try:
+            with archive.index_source(home, run_id, facts_only=True) as unpacked:
+                return facts_in(unpacked, attempt)
+        except (ArchiveError, OSError) as error:
+            print(f"the pack of run {run_id} cannot be read: {error}", file=sys.stderr, flush=True)
+    return facts_in(run_dir, attempt)
+
+
+def facts_in(run_dir: str, attempt: int) -> dict[str, Any]:
     """What a view of one run takes from its directory: options, interpreter, earlier attempts, captured code."""
     found = reconcile.read_object(f"{run_dir}/spec.json") or {}
     attempts = []
@@ -194,13 +220,32 @@ def facts_of_files(run_dir: str, attempt: int) -> dict[str, Any]:
                 "ended_at_s": kept.get("ended_at_s"),
                 "exit_code": kept.get("exit_code"),
                 "signal": kept.get("signal", ""),
-                "cause": readable(kept.get("cause", "n/a: its record cannot be read")),
+                "cause": mask_text(readable(kept.get("cause", "n/a: its record cannot be read"))),
                 "cause_kind": kept.get("cause_kind", ""),
             }
         )
     return {
-        "options": found.get("options") or {},
+        "options": masked_options(found.get("options")),
         "interpreter": readable(str(found.get("interpreter") or "")),
         "attempts": attempts,
-        "code": reconcile.read_object(f"{run_dir}/code/capture.json") or {},
+        "notice": mask_text(readable(str((status_file.read(run_dir) or {}).get("notice") or ""))),
+        "code": carried(summary(run_dir, attempt)),
     }
+
+
+def masked_options(options: Any) -> dict[str, Any]:
+    """Options of a run as they may be shown: the command of further attempts may hold secrets."""
+    shown = dict(options) if isinstance(options, dict) else {}
+    retry = shown.get("retry")
+    if isinstance(retry, dict) and isinstance(retry.get("resume"), list):
+        shown["retry"] = {**retry, "resume": [readable(word) for word in mask_argv(retry["resume"])]}
+    return shown
+
+
+def carried(value: Any) -> Any:
+    """A JSON value whose texts UTF-8 can carry: names of files need not be UTF-8."""
+    if isinstance(value, dict):
+        return {readable(key): carried(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [carried(item) for item in value]
+    return readable(value) if isinstance(value, str) else value

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import os
 import signal
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from console import daemon_process
 from console.daemon import app
 from console.daemon.changes import Changes
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
-from store import database, paths
+from console.daemon.upkeep import Upkeep
+from console.version import VERSION
+from store import database, paths, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,25 +37,29 @@ BACKLOG: Final = 128
 def serve(home: str, lock: int) -> int:
     """Run the daemon that holds `lock` until it is told to end; returns the exit code."""
     try:
-        opened = database.open_database(paths.database_path(home))
+        opened, words = recovery.open_index(home, report)
     except (database.Error, database.SchemaTooNewError, OSError) as error:
         report(f"cannot open the index {paths.database_path(home)}: {str(error).splitlines()[0]}")
         return 1
     try:
-        write_launch_note(home)
-        asyncio.run(Daemon(home, lock, opened).run())
+        daemon_process.write_launch_note(home)
+        asyncio.run(Daemon(home, lock, opened, words).run())
     except OSError as error:
         report(f"cannot go on in {home}: {error}")
         return 1
     finally:
         opened.close()
+        if opened.damage:
+            note_damage(home, opened.damage)
     return 0
 
 
-def write_launch_note(home: str) -> None:
-    """Say in `daemon.json` how a daemon of this version is started."""
-    note = {"format": 1, "argv": [sys.executable, "-I", "-m", "console.daemon", home], "version": app.VERSION}
-    paths.write_atomically(os.path.join(home, "daemon.json"), json.dumps(note).encode())
+def note_damage(home: str, words: str) -> None:
+    """Have the next daemon replace the index; where that cannot be written, it meets the damage by itself."""
+    try:
+        recovery.suspect(home, words)
+    except OSError as error:
+        report(f"cannot note that the index is damaged: {error}")
 
 
 class Server(uvicorn.Server):
@@ -83,8 +88,9 @@ class Server(uvicorn.Server):
 class Daemon:
     """One life of the daemon on its event loop."""
 
-    def __init__(self, home: str, lock: int, opened: database.Database) -> None:
+    def __init__(self, home: str, lock: int, opened: database.Database, words: str = "") -> None:
         self.home = home
+        self._upkeep = Upkeep(home, opened, words)
         self._lock = lock
         self._database = opened
         self._socket_path = ""
@@ -95,11 +101,12 @@ class Daemon:
         loop = asyncio.get_running_loop()
         changes = Changes(loop)
         keeper = Keeper(self.home, self._database, changes)
-        server = self._server(app.build(self.home, self._database, keeper, changes))
+        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep))
         first = self._bind()
         keeper.start()
         warming = loop.call_later(WARM_UP_AFTER_S, lambda: loop.run_in_executor(None, warm_up))
         serving = asyncio.create_task(server.serve(sockets=[first]))
+        upkeep = asyncio.create_task(self._upkeep.run())
         told_to_end = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
@@ -107,6 +114,7 @@ class Daemon:
             await self._watch(server, keeper, told_to_end)
         finally:
             warming.cancel()
+            upkeep.cancel()
             changes.wake_all()
             server.end()
             await serving
@@ -124,6 +132,7 @@ class Daemon:
             access_log=False,
             server_header=False,
             date_header=False,
+            headers=[("x-footplate-version", VERSION)],
             timeout_keep_alive=3600,
             timeout_graceful_shutdown=3,
         )
@@ -136,9 +145,16 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(told_to_end.wait(), LOOK_INTERVAL_S)
             if told_to_end.is_set():
+                report("told to end: leaving, runs go on")
                 return
             if not keeper.alive:
                 report("the thread that writes has died: leaving, the next client starts a new daemon")
+                return
+            if self._database.damage:
+                report(f"the index is damaged: leaving, the next daemon replaces it: {self._database.damage}")
+                return
+            if self._upkeep.rebuild_asked:
+                report("the index is to be built anew: leaving, the next daemon does it")
                 return
             if not self._lock_is_ours():
                 report(f"the state directory {self.home} was removed or replaced under us: leaving")
@@ -154,7 +170,7 @@ class Daemon:
 
     def _lock_is_ours(self) -> bool:
         try:
-            return os.path.samestat(os.fstat(self._lock), os.stat(os.path.join(self.home, "daemon.lock")))
+            return os.path.samestat(os.fstat(self._lock), os.stat(paths.lock_path(self.home)))
         except FileNotFoundError:
             return False
 

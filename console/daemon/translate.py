@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import launch
+from console.project.masking import mask_text
 from console.protocol import encode_number
 from store.primary_metric import guess_goal
 
@@ -54,6 +55,11 @@ def row(entry: RunEntry) -> dict[str, Any]:
     }
 
 
+def note(found: tuple[str, float, str, str]) -> dict[str, Any]:
+    """A note of a run."""
+    return dict(zip(("id", "at_s", "actor", "text"), found, strict=True))
+
+
 def detail(
     entry: RunEntry,
     metrics: Sequence[LatestMetric],
@@ -79,9 +85,9 @@ def detail(
         "log_size_bytes": launch.log_size(run_dir),
         "evidence": entry.evidence,
         "skipped_line_count": skipped[0],
-        "skipped_example": skipped[1],
+        "skipped_example": mask_text(skipped[1]),
         "now_s": now_s,
-        "notes": [dict(zip(("id", "at_s", "actor", "text"), note, strict=True)) for note in notes],
+        "notes": list(map(note, notes)),
         "usage": dict(zip(("user_cpu_s", "system_cpu_s", "max_resident_bytes"), entry.usage, strict=True)),
         **launch.facts_of_files(run_dir, entry.attempt),
     }

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from console.daemon import launch
-from console.jobs import reconcile
+from console.jobs import reconcile, spec
 from console.jobs.exit_cause import RETRY_GROUPS
+from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
 from console.jobs.reconcile import Loss
+from console.project import isolation
+from console.project.masking import mask_text
 from store import derive, identity
-from store.ingest import BATCH_POINTS, read_batch
+from store.ingest import read_batch
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
+    from console.daemon.captures import Captures
     from console.jobs.reconcile import Facts, Judgement
     from console.jobs.spec import Spec
     from store.ingest import Batch, JournalCursor
@@ -28,6 +32,12 @@ STARTING_TIMEOUT_S: Final = 30.0
 RELAUNCH_AFTER_S: Final = 1.0
 """How long to wait after a supervisor ended without claiming its attempt."""
 LAUNCHES_MAX: Final = 3
+QUIET_LOOK_S: Final = 10.0
+"""How often a run is looked at closely while none of its files changes and its supervisor seems to live."""
+NOBODY: Final = 2**22 + 1
+"""A pid that no process has: the kernel's limit is 2^22."""
+LATER_S: Final = 5.0
+"""A first start within this time after the enqueuing uses what was captured then."""
 ENDS: Final[frozenset[Judgement]] = frozenset({"ended", "lost", "reboot"})
 
 
@@ -65,23 +75,66 @@ class WatchedRun:
     attempt: int = 1
     stop_signalled: bool = False
     log_size_bytes: int = 0
+    quiet_marks: tuple[tuple[int, int, int] | None, ...] | None = None
+    """Of the files of a run that did nothing at the last close look; None when it did something."""
+    quiet_until_s: float = 0.0
+    """Monotonic time of the next close look at a quiet run."""
+    supervisor_pid: int = NOBODY
     broken: bool = False
     """What it wrote cannot be read because of a fault of ours; its state is still kept."""
+    captures: Captures | None = None
+    """Who captures its code; None where nobody does."""
+    captured_at_attempt: int = 0
 
     def look(self, cursor: JournalCursor) -> Look:
         """Do what is due for the run and say what is new. Raises OSError when its files cannot be read or written."""
+        # A hundred quiet runs must not cost a core: while no file changes, a close look now and then is enough.
+        marks = self._marks()
+        if marks == self.quiet_marks and time.monotonic() < self.quiet_until_s and self._has_supervisor():
+            return Look()
+        found = self._look_closely(cursor)
+        is_quiet = self.state == "running" and not (found.columns or found.changed or found.more or found.over)
+        self.quiet_marks = marks if is_quiet else None
+        self.quiet_until_s = time.monotonic() + QUIET_LOOK_S
+        return found
+
+    def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """What changes when anybody writes to the run: its directory's entries, its status, its output, its metrics."""
+        folder = self.run_dir
+        return (
+            mark_of(folder),
+            mark_of(f"{folder}/status.json"),
+            mark_of(f"{folder}/output.log"),
+            mark_of(f"{folder}/metrics.jsonl"),
+        )
+
+    def _has_supervisor(self) -> bool:
+        """Whether there is a process of the number that the supervisor had at the last close look."""
+        if self.process is not None:
+            return self.process.poll() is None
+        try:
+            os.kill(self.supervisor_pid, 0)
+        except OSError:
+            return False
+        return True
+
+    def _look_closely(self, cursor: JournalCursor) -> Look:
         if self.process is not None and self.process.poll() is not None:
             self.process = None
         if not os.path.isdir(self.run_dir):
             gone = {"state": "failed", "cause": "its run directory is gone", "ended_at_s": time.time()}
             return Look(columns=gone, changed=True, over=True)
         facts = reconcile.gather(self.run_dir, self.spec)
+        self.supervisor_pid = facts.supervisor.pid if facts.supervisor is not None and facts.same_boot else NOBODY
         judgement = reconcile.judge(facts)
         self._act(facts, judgement)
         ended = judgement in ENDS
         found = self._read(cursor, facts.attempt, final=ended)
         # The final state is told, and another attempt decided on, only when every point before it is in the index.
         drained = not found.more and found.batch is None
+        if ended and drained and self.spec.adopted is None:
+            # What its supervisor had to leave because we had not read it yet.
+            LogLimit(self.run_dir, derive.log_path(self.run_dir), self.spec.options.log_limit_bytes).look()
         if judgement == "ended" and drained and self._try_again(facts):
             return Look(columns=self._waiting(facts.attempt + 1), changed=True, more=True)
         if judgement == "start" and facts.attempt > 1:
@@ -117,6 +170,8 @@ class WatchedRun:
         if self.process is not None and self.process.poll() is None:
             launch.reap_later(self.process)
         launch.delete_environment(self.run_dir)
+        if self.captures is not None and self.spec.original_working_dir:
+            self.captures.ask(self.run_dir, "forget-copy", copies=True)
 
     def _read(self, cursor: JournalCursor, attempt: int, *, final: bool) -> Look:
         if self.broken:
@@ -134,7 +189,7 @@ class WatchedRun:
             traceback.print_exc()
             self.broken = True
             return Look()
-        return Look(batch=batch, more=behind or (batch is not None and len(batch.values) > BATCH_POINTS))
+        return Look(batch=batch, more=behind or (batch is not None and batch.full))
 
     def _act(self, facts: Facts, judgement: Judgement) -> None:
         """Start what nobody took, pass on a stop, record an end that nobody else can record."""
@@ -160,7 +215,7 @@ class WatchedRun:
         """Whether the end of this attempt makes room for another one, which is then decided on. Raises OSError."""
         end = facts.reconciled if facts.reconciled is not None else facts.status
         retry = self.spec.options.retry
-        if retry is None or end is None or facts.attempt > retry.max:
+        if retry is None or end is None or facts.attempt > retry.max or end["state"] not in ("failed", "interrupted"):
             return False
         kind = end.get("cause_kind", "")
         if not any(kind in RETRY_GROUPS[name] for name in retry.on) or os.path.exists(f"{self.run_dir}/stop.json"):
@@ -174,7 +229,7 @@ class WatchedRun:
         most = 1 + (self.spec.options.retry.max if self.spec.options.retry is not None else 0)
         return {
             "state": "queued",
-            "cause": launch.readable(f"attempt {attempt - 1} of {most}: {before.get('cause') or 'ended'}"),
+            "cause": mask_text(launch.readable(f"attempt {attempt - 1} of {most}: {before.get('cause') or 'ended'}")),
             "cause_kind": str(before.get("cause_kind", "")),
             "attempt": attempt,
         }
@@ -188,6 +243,9 @@ class WatchedRun:
             retry = self.spec.options.retry
             if 0 < left_s - time.time() <= (retry_delay_s(retry, attempt - 1) if retry is not None else 0.0):
                 return
+        if self.spec.options.isolate and not self._is_in_copy(attempt):
+            return
+        self._capture_again(attempt)
         if attempt == self.attempt:
             patience_s = STARTING_TIMEOUT_S if self.process is not None else RELAUNCH_AFTER_S
             if self.launch_count and time.monotonic() - self.launched_at_s < patience_s:
@@ -198,3 +256,35 @@ class WatchedRun:
                 launch.record_loss(self.run_dir, attempt, loss)
                 return
         self.start(attempt)
+
+    def _is_in_copy(self, attempt: int) -> bool:
+        """Whether the copy of the code is there that the run asked for; has it made, or ends the run without one."""
+        if self.spec.original_working_dir:
+            return True
+        note = isolation.read_note(self.run_dir)
+        if isinstance(note.get("working_dir"), str):
+            self.spec = spec.move_to_copy(self.run_dir, self.spec, note["working_dir"])
+            return True
+        if note:
+            cause = str(note.get("error", "isolate: what code/worktree.json says cannot be read"))
+            launch.record_loss(self.run_dir, attempt, Loss("failed", "not_started", launch.readable(cause)))
+        elif self.captures is not None and not self.captures.is_pending(self.run_dir):
+            self.captures.ask(self.run_dir, "enqueue", copies=True)
+        return False
+
+    def _capture_again(self, attempt: int) -> None:
+        """A start that is later than the enqueuing uses the files as they are now: note how they differ."""
+        later = attempt > 1 or time.time() - self.spec.created_at_s > LATER_S
+        if self.captures is None or self.spec.options.isolate or not later or self.captured_at_attempt == attempt:
+            return
+        self.captured_at_attempt = attempt
+        self.captures.ask(self.run_dir, str(attempt))
+
+
+def mark_of(path: str) -> tuple[int, int, int] | None:
+    """What tells a file from what it was; None where there is none."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

@@ -7,10 +7,12 @@ import os
 import re
 import resource
 import shlex
-from dataclasses import asdict, dataclass, field, fields
+import shutil
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from console.jobs.options import Adopted, Options, OptionsError, parse_options
+from console.project.variables import allowed
 from store import identity, paths
 
 FORMAT: Final = 1
@@ -63,6 +65,8 @@ class Spec:
     """The Python that the project uses, as the enqueuing shell had it; empty when there is none."""
     adopted: Adopted | None = None
     """The process that this run took over; None for a run that we start."""
+    original_working_dir: str = ""
+    """Where it was enqueued, when it runs in a copy: then `working_dir` lies in that copy. Else empty."""
 
 
 def parse_request(data: Any) -> Request:
@@ -188,6 +192,18 @@ def write_run_dir(home: str, spec: Spec, request: Request) -> str:
     final = paths.run_dir(home, spec.id)
     building = os.path.join(paths.runs_dir(home), f".new-{spec.id}")
     os.mkdir(building, 0o700)
+    try:
+        write_first_files(building, spec, request)
+        os.rename(building, final)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    paths.sync_dir(paths.runs_dir(home))
+    return final
+
+
+def write_first_files(building: str, spec: Spec, request: Request) -> None:
+    """What a run directory holds before its run starts. Raises OSError."""
     environment = {
         "format": FORMAT,
         "environment": request.environment,
@@ -196,10 +212,10 @@ def write_run_dir(home: str, spec: Spec, request: Request) -> str:
     }
     paths.write_atomically(f"{building}/environment.json", json.dumps(environment).encode(), sync=False)
     paths.write_atomically(f"{building}/metrics.jsonl", b"", sync=False)
+    os.mkdir(f"{building}/code", 0o700)
+    kept = {"format": FORMAT, "environment": allowed(request.environment)}
+    paths.write_atomically(f"{building}/code/variables.json", json.dumps(kept).encode(), sync=False)
     paths.write_atomically(f"{building}/spec.json", json.dumps(asdict(spec)).encode())
-    os.rename(building, final)
-    paths.sync_dir(paths.runs_dir(home))
-    return final
 
 
 def read_spec(run_dir: str) -> Spec:
@@ -212,10 +228,11 @@ def read_spec(run_dir: str) -> Spec:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
     known = {each.name for each in fields(Spec)}
-    data = {"boot_id": "", "options": None, "interpreter": "", "adopted": None, **data}
+    data = {"boot_id": "", "options": None, "interpreter": "", "adopted": None, "original_working_dir": "", **data}
     if known - data.keys():
         raise ValueError(f"{run_dir}/spec.json lacks {', '.join(sorted(known - data.keys()))}")
-    strings = [data[name] for name in ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter")]
+    texts = ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter", "original_working_dir")
+    strings = [data[name] for name in texts]
     numbers = [data[name] for name in ("no", "grace_s", "created_at_s")]
     argv, params = data["argv"], data["params"]
     if not isinstance(argv, list) or not argv or not isinstance(params, dict):
@@ -233,6 +250,13 @@ def read_spec(run_dir: str) -> Spec:
         "adopted": parse_adopted(data["adopted"], run_dir),
     }
     return Spec(**{name: data[name] for name in known})
+
+
+def move_to_copy(run_dir: str, spec: Spec, working_dir: str) -> Spec:
+    """Have the command run in a copy of its folder, before any supervisor was started. Raises OSError."""
+    moved = replace(spec, working_dir=working_dir, original_working_dir=spec.working_dir)
+    paths.write_atomically(f"{run_dir}/spec.json", json.dumps(asdict(moved)).encode())
+    return moved
 
 
 def parse_adopted(data: Any, run_dir: str) -> Adopted | None:

@@ -66,7 +66,7 @@ def series_or_none(client: Client, run_id: str, key: str, bins: int) -> Series |
 
 
 def bins_for(columns: int) -> int:
-    """Two bins a column: as fine as braille can show."""
+    """At most two bins a column: as fine as braille can show."""
     return max(2 * columns, 16)
 
 
@@ -83,5 +83,20 @@ def chart_lines(
         if curve.run_id == focused_id:
             focus = len(lines)
         colour = SERIES_COLOURS[curve.colour_no % len(SERIES_COLOURS)]
-        lines.append(ChartLine(curve.label, colour, series.steps, series.means, series.minimums, series.maximums))
+        lines.append(chart_line(curve.label, colour, series))
     return lines, focus
+
+
+def chart_line(label: str, colour: str, series: Series) -> ChartLine:
+    """The line through the means, each in the middle of its bin, from the very first to the very last point."""
+    if not series.first_steps:
+        return ChartLine(label, colour, series.steps, series.means, series.minimums, series.maximums)
+    xs = [first / 2 + last / 2 for first, last in zip(series.first_steps, series.steps, strict=True)]
+    means, lows, highs = list(series.means), list(series.minimums), list(series.maximums)
+    if series.first_steps[0] < xs[0]:
+        xs, means = [series.first_steps[0], *xs], [series.firsts[0], *means]
+        lows, highs = [lows[0], *lows], [highs[0], *highs]
+    if series.steps[-1] > xs[-1]:
+        xs, means = [*xs, series.steps[-1]], [*means, series.lasts[-1]]
+        lows, highs = [*lows, lows[-1]], [*highs, highs[-1]]
+    return ChartLine(label, colour, xs, means, lows, highs)

@@ -9,7 +9,17 @@ from textual.content import Content
 from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
 from console.tui.styles import MUTED
 from console.tui.table_layout import Cell, TableColumn, TableRow
-from console.tui.text_format import cell_width, clock, duration, fit, number, outcome, state_glyph, visible
+from console.tui.text_format import (
+    cell_width,
+    clock,
+    duration,
+    fit,
+    number,
+    outcome,
+    pin_glyph,
+    state_glyph,
+    visible,
+)
 from console.tui.widgets.facts import Fact
 
 if TYPE_CHECKING:
@@ -127,7 +137,8 @@ def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = F
             return Cell(row.label, "$foreground" if row.state in LIVE_STATES else "$text-muted")
         case "name":
             # Runs of one script have one name: what they were started with tells them apart.
-            text = f"{row.name} {params_text(row.params, ' ')}" if row.params else row.name
+            words = [pin_glyph(ascii_only=ascii_only)] * row.pinned + [row.name, *(f"#{tag}" for tag in row.tags)]
+            text = " ".join(words + [params_text(row.params, " ")] * bool(row.params))
             return Cell(text, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
         case "project":
             return Cell(row.project, "$text-muted")
@@ -173,8 +184,25 @@ def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
         Fact("project", row.project),
         Fact("command", row.command, wraps=True),
     ]
+    facts += tag_facts(row)
     facts += [Fact(key, value) for key, value in row.params.items()]
     return tuple(facts)
+
+
+def tag_facts(row: RunRow) -> tuple[Fact, ...]:
+    """The tags of a run and whether it is pinned; nothing when there is nothing to say."""
+    words = ["  ".join(row.tags)] * bool(row.tags) + ["pinned, nothing deletes it"] * row.pinned
+    return (Fact("tags", " · ".join(words)),) if words else ()
+
+
+def note_facts(detail: RunDetail) -> tuple[Fact, ...]:
+    """The newest note of a run; `footplate show` has them all."""
+    if not detail.notes:
+        return ()
+    note = detail.notes[-1]
+    who = f"{clock(note.at_s, detail.now_s)} {note.actor}"
+    count = f" (newest of {len(detail.notes)})" if len(detail.notes) > 1 else ""
+    return (Fact("note", f"{who}{count}: {' '.join(note.text.split())}"),)
 
 
 def state_style(row: RunRow) -> str:
@@ -215,6 +243,8 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
     facts += [
         Fact("command", row.command),
         Fact("started", f"{started_sentence(row, detail.now_s)}  on {where}  project {row.project}"),
+        *tag_facts(row),
+        *note_facts(detail),
         Fact("folder", detail.working_dir),
     ]
     if detail.skipped_line_count:

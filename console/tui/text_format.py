@@ -254,6 +254,11 @@ def state_glyph(state: str, *, ascii_only: bool = False) -> tuple[str, str]:
     return (plain if ascii_only else glyph), colour
 
 
+def pin_glyph(*, ascii_only: bool = False) -> str:
+    """The mark of a run that nothing deletes."""
+    return "*" if ascii_only else "◆"
+
+
 def outcome(state: str, cause: str, exit_code: int | None, signal: str) -> str:
     """How a run ended, in a few visible words: its cause, else the signal, else the exit code; empty for a good end."""
     if state in ("starting", "running", "stopping"):

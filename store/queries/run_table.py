@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.series import LatestMetric
 
@@ -23,6 +23,11 @@ ORDERINGS: Final[dict[str, str]] = {
     "duration": "coalesce(run.ended_at_s, $now_s) - run.started_at_s",
     "started": "coalesce(run.started_at_s, run.created_at_s)",
 }
+
+MATCHES: Final = """(contains(run.search_text, {word})
+    or run.id in (select run_id from tag where contains('tag:' || lower(name), {word}))
+    or run.id in (select run_id from note where contains(lower(text), {word})))"""
+"""Whether a run holds a word in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,13 @@ class RunEntry:
     usage: tuple[float | None, float | None, int | None]
     """User and system CPU seconds, most resident bytes."""
     metric: LatestMetric | None
+
+
+class NamedRun(NamedTuple):
+    """The two names of a run."""
+
+    id: str
+    no: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +102,16 @@ def run_table(
     limit: int,
     now_s: float,
 ) -> RunTable:
-    """A page of runs whose search text holds every word of `text` and whose state is one of `states` (none: any).
+    """A page of runs that hold every word of `text` and whose state is one of `states` (none: any).
+
+    A word may stand in the search text, in a tag (also as `tag:name`) or in a note.
 
     Runs without a value to sort by come last either way; ties go to the newer run. Raises KeyError for an unknown sort.
     """
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     for position, word in enumerate(text.lower().split()[:20]):
-        conditions.append(f"contains(run.search_text, $word_{position})")
+        conditions.append(MATCHES.format(word=f"$word_{position}"))
         parameters[f"word_{position}"] = word
     if states:
         conditions.append("list_contains($states::varchar[], run.state)")
@@ -124,9 +138,9 @@ def find_run(cursor: Cursor, reference: str) -> RunEntry | None:
 
     Raises LookupError when a start fits several runs.
     """
-    number = reference[1:] if reference[:1] in ("r", "R") else reference
-    if number.isascii() and number.isdigit() and len(number) < 10:
-        rows = cursor.execute(f"{SELECT} where run.no = $no", {"no": int(number)}).fetchall()
+    number = number_of(reference)
+    if number is not None:
+        rows = cursor.execute(f"{SELECT} where run.no = $no", {"no": number}).fetchall()
         if rows:
             return entry(rows[0])
     if len(reference) < 4:
@@ -137,6 +151,42 @@ def find_run(cursor: Cursor, reference: str) -> RunEntry | None:
     if len(rows) > 1:
         raise LookupError(f"{reference} is the start of several runs: {rows[0][0]}, {rows[1][0]}, ...")
     return entry(rows[0]) if rows else None
+
+
+def number_of(reference: str) -> int | None:
+    """12 for `r12` and `12`; None for what is no number of a run."""
+    number = reference[1:] if reference[:1] in ("r", "R") else reference
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+
+
+def find_runs(cursor: Cursor, references: Sequence[str]) -> tuple[list[NamedRun], list[str]]:
+    """The runs that the references mean (as in `find_run`), each once, and the references that mean none.
+
+    Raises LookupError when a start fits several runs.
+    """
+    numbers = {reference: number for reference in references if (number := number_of(reference)) is not None}
+    given = {"numbers": list(numbers.values()), "ids": [reference.upper() for reference in references]}
+    condition = "no in (select unnest($numbers::integer[])) or id in (select unnest($ids::varchar[]))"
+    rows = cursor.execute(f"select id, no from run where {condition}", given).fetchall()
+    by_id = {run_id: NamedRun(run_id, no) for run_id, no in rows}
+    by_number = {run.no: run for run in by_id.values()}
+    found: dict[str, NamedRun] = {}
+    missing: list[str] = []
+    for reference in references:
+        run = by_number.get(numbers.get(reference, -1)) or by_id.get(reference.upper())
+        if run is None and (entry := find_run(cursor, reference)) is not None:
+            run = NamedRun(entry.id, entry.no)
+        if run is None:
+            missing.append(reference)
+        else:
+            found[run.id] = run
+    return list(found.values()), missing
+
+
+def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:
+    """These runs, those that exist, by number."""
+    condition = "run.id in (select unnest($ids::varchar[]))"
+    return list(map(entry, cursor.execute(f"{SELECT} where {condition} order by run.no", {"ids": ids}).fetchall()))
 
 
 def notes_of(cursor: Cursor, run_id: str) -> list[tuple[str, float, str, str]]:

@@ -19,8 +19,8 @@ MAX_DEPTH: Final = 8
 """Most parts of a flattened key."""
 MAX_EXCERPT_CHARS: Final = 80
 
-_EARLIEST_S: Final = 946_684_800.0  # 2000-01-01; milliseconds and nanoseconds of today lie far above the latest
-_LATEST_S: Final = 4_102_444_800.0  # 2100-01-01
+EARLIEST_S: Final = 946_684_800.0  # 2000-01-01; milliseconds and nanoseconds of today lie far above the latest
+LATEST_S: Final = 4_102_444_800.0  # 2100-01-01
 _INT64_LIMIT: Final = 2**63
 _MAX_NUMERIC_STRING_CHARS: Final = 64
 _MAX_INT_DIGITS: Final = 400  # a float ends at 309 digits; int() refuses more than 4,300 and would take the line along
@@ -159,7 +159,7 @@ def _take_time(record: dict[str, Any], ignored: list[str]) -> float | None:
         if key not in record:
             continue
         value = record.pop(key)
-        if type(value) in (int, float) and _EARLIEST_S <= value <= _LATEST_S:
+        if type(value) in (int, float) and EARLIEST_S <= value <= LATEST_S:
             at_s = float(value) if at_s is None else at_s
         else:
             ignored.append(key)
