@@ -94,9 +94,8 @@ def binned(cursor: Cursor, run_no: int, key: str, bins: int) -> Bins | None:
         if found is None:
             return None
         key_id, rolled_up = found
-        source = ROLLUP_SQL if rolled_up else points_sql(cursor, run_no, key_id)
         place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
-        extent = extent_of(cursor, source, place)
+        source, extent = span(cursor, place, ROLLUP_SQL) if rolled_up else span_of_points(cursor, place)
         if extent.first_step is None or extent.last_step is None:
             return Bins(extent.point_count, extent.not_finite_count, [], [], [], [], [], [], [])
         width_log2 = width_log2_of(extent.first_step, extent.last_step, max(BINS_MIN, min(bins, BINS_MAX)))
@@ -114,28 +113,27 @@ def width_log2_of(first_step: int, last_step: int, bins: int) -> int:
     return width_log2
 
 
-def points_sql(cursor: Cursor, run_no: int, key_id: int) -> str:
-    """A common table `bin` with one row for each point of a metric that counts, as `ROLLUP_SQL` has for each bin."""
-    row = cursor.execute(
-        "select min(attempt) <> max(attempt) from metric where run_no = ? and key_id = ?", [run_no, key_id]
-    ).fetchone()
-    # Takes several times as long, so only for runs that were tried more than once.
-    return POINTS_SQL.format(counted=LATEST_ATTEMPT_SQL if row is not None and row[0] else "point")
-
-
-def extent_of(cursor: Cursor, source: str, place: dict[str, Any]) -> Extent:
-    """What the points of a metric span, given the common table `bin` of it."""
+def span(cursor: Cursor, place: dict[str, Any], source: str) -> tuple[str, Extent]:
+    """A common table `bin` of a metric, and what it spans."""
     row = cursor.execute(f"with {source} {EXTENT_SQL}", place).fetchone()
     if row is None:
         raise LookupError(f"no extent of {place}: an aggregate without groups has one row")
-    return Extent(*row)
+    return source, Extent(*row)
+
+
+def span_of_points(cursor: Cursor, place: dict[str, Any]) -> tuple[str, Extent]:
+    """A common table `bin` with one row for each point of a metric that counts, and what it spans."""
+    row = cursor.execute(POINTS_EXTENT_SQL, place).fetchone()
+    if row is None or row[0]:
+        # Several times as dear, so only for runs that were tried more than once.
+        return span(cursor, place, POINTS_SQL.format(counted=LATEST_ATTEMPT_SQL))
+    return POINTS_SQL.format(counted="point"), Extent(*row[1:])
 
 
 def roll_up_key(cursor: Cursor, run_no: int, key_id: int) -> None:
     """Keep the bins of one metric of a run that gets no more points. Raises duckdb.Error."""
-    source = points_sql(cursor, run_no, key_id)
     place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
-    extent = extent_of(cursor, source, place)
+    source, extent = span_of_points(cursor, place)
     mask = 2 ** width_log2_of(extent.first_step or 0, extent.last_step or 0, ROLLUP_BINS_MAX) - 1
     cursor.execute(f"insert into metric_rollup with {source} {ROLL_UP_SQL}", place | {"mask": mask})
 
@@ -164,6 +162,12 @@ LATEST_ATTEMPT_SQL: Final = """
 """
 ROLLUP_SQL: Final = """
     bin as (select *, start as place from metric_rollup where run_no = $run_no and key_id = $key_id)
+"""
+POINTS_EXTENT_SQL: Final = """
+    select coalesce(min(attempt) <> max(attempt), false), count(*), count(*) filter (not isfinite(value)),
+        min(step) filter (isfinite(value)), max(step) filter (isfinite(value))
+    from metric
+    where run_no = $run_no and key_id = $key_id
 """
 EXTENT_SQL: Final = """
     select coalesce(sum(finite_count + not_finite_count), 0)::bigint, coalesce(sum(not_finite_count), 0)::bigint,

@@ -620,12 +620,14 @@ def test_an_index_of_a_newer_footplate_is_one_sentence_and_stays_as_it_is(home: 
         assert connection.execute("select max(version) from schema_version").fetchone() == (999,)
 
 
-def test_a_damaged_index_is_one_sentence(home: Home) -> None:
+def test_a_damaged_index_is_set_aside_and_said(home: Home) -> None:
     paths.ensure_state_dir(home.path)
     Path(paths.database_path(home.path)).write_bytes(b"this was never a database" * 1000)
-    done = home.footplate("ps", check=False)
-    assert_one_sentence(done)
-    assert "index.duckdb" in done.stderr
+    home.footplate("ps")
+    notice = home.client().status().notice
+    assert notice.startswith("the index was damaged (kept in quarantine-")
+    folder = notice.partition("(kept in ")[2].partition(")")[0]
+    assert Path(home.path, folder, "index.duckdb").read_bytes().startswith(b"this was never a database")
 
 
 # Waiting for changes

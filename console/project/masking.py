@@ -35,7 +35,7 @@ HARMLESS_VALUES: Final = frozenset(
     ["", "none", "null", "true", "false", "yes", "no", "on", "off", "str", "string", "int", "bytes", "optional", MASK]
 )
 KEY_SHAPES: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
+    r"(?<![A-Za-z0-9])(?:"  # several in a row are one
     r"A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # Amazon
     r"|gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255}"
     r"|hf_[A-Za-z0-9]{20,64}"  # Hugging Face
@@ -46,7 +46,7 @@ KEY_SHAPES: Final = re.compile(
     r"|npm_[A-Za-z0-9]{36}|pypi-AgEI[A-Za-z0-9_-]{20,512}|dckr_pat_[A-Za-z0-9_-]{20,64}"
     r"|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}"  # SendGrid
     r"|eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{5,4000}\.[A-Za-z0-9_-]{5,2000}"  # JSON Web Token
-    r")"
+    r")+"
 )
 PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL

@@ -62,6 +62,8 @@ def test_a_retry_says_what_changed_since_the_run_was_enqueued(home: Home, tmp_pa
     script = "import sys, os; open('out.json', 'w').write('{}'); sys.exit(0 if os.path.exists('ready') else 3)\n"
     folder = repository(tmp_path / "p", train__py=script, same__py="1\n", moved__py="1\n")
     (folder / "moved.py").write_text("2\n")
+    # There from the start: the capture at the enqueuing may look before or after the first attempt writes it.
+    (folder / "out.json").write_text("{}")
     home.footplate("run", "-d", "--retry", "failure", "--retry-delay", "1s", "--retries", "9", "--", sys.executable,
                    "train.py", cwd=folder)  # fmt: skip
     home.wait_run("r1", lambda detail: detail.row.attempt >= 2)

@@ -104,7 +104,9 @@ def test_bins_say_what_the_points_say_and_roll_ups_say_the_same(
     rolled = binned(cursor, 1, "loss", bins)
     assert rolled is not None
     assert rolled._replace(means=[]) == raw._replace(means=[])
-    assert rolled.means == pytest.approx(raw.means)
+    # Sums depend on their order, and sums of the largest values may overflow in one order only.
+    if all(abs(value) < 1e300 for _, value, _ in points if math.isfinite(value)):
+        assert rolled.means == pytest.approx(raw.means, abs=1e-12)
 
 
 @given(st.integers(STEP_MIN, STEP_MAX), st.integers(STEP_MIN, STEP_MAX), st.integers(2, 3000))
