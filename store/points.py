@@ -1,8 +1,7 @@
 """Points on their way into the index: gathered as plain lists, handed over as Polars frames.
 
 A run's points come in parts, in the order of arrival: rows (lines read one by one, points of the log) and pieces (one
-metric of a block of plain lines). Only the order within a metric counts, so pieces are laid out metric by metric, which
-is also cheaper to store and to read.
+metric of a block of plain lines). Only the order within a metric counts, so pieces are laid out metric by metric.
 """
 
 from __future__ import annotations
