@@ -6,8 +6,8 @@ unexport PYTHONUNBUFFERED
 default:
     @just --list --unsorted
 
-# Everything that must hold before a change lands: format, lint, types, contracts, pins, tests
-check: && test
+# What must hold before every commit, in less than three minutes: format, lint, types, contracts, pins, tests, torture
+check: && (test "-m 'not slow'")
     uv run ruff format --check
     uv run ruff check
     uv run mypy
@@ -17,6 +17,10 @@ check: && test
 # Run the tests; arguments go to pytest
 test *ARGS:
     uv run pytest -n 4 {{ ARGS }}
+
+# Everything that must hold before a change lands: the check, then the tests that take longer
+ci: check
+    uv run pytest -n 4 -m slow
 
 # Put the code into its standard form
 format:

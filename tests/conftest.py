@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +12,60 @@ from tests.support import HIDING_VARIABLES, opened_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support import Home
 
 for name in HIDING_VARIABLES:
     os.environ.pop(name, None)
+
+TESTS = Path(__file__).parent
+SLOW_FILES = frozenset(
+    f"{name}.py"
+    for name in (
+        "jobs/test_causes",
+        "jobs/test_log_limit",
+        "jobs/test_supervisor_adopt",
+        "jobs/test_supervisor_groups",
+        "jobs/test_supervisor_options",
+        "jobs/test_supervisor_revive",
+        "jobs/test_tree_kill",
+        "project/test_capture",
+        "project/test_isolation",
+        "project/test_runs_and_code",
+        "store/test_archive",
+        "store/test_backup",
+        "store/test_ingest_columns",
+        "store/test_ingest_index",
+        "store/test_recovery",
+        "store/test_removal",
+        "store/test_series",
+        "test_adopt",
+        "test_attempts",
+        "test_audit",
+        "test_churn_sample",
+        "test_daemon_life",
+        "test_disk",
+        "test_format_fixture",
+        "test_full_disk",
+        "test_life_of_data",
+        "test_network_home",
+        "test_people",
+        "test_quiet_runs",
+        "test_rebuild",
+        "test_revive",
+        "test_service",
+        "test_uninstall",
+        "tui/test_hostile",
+    )
+)
+"""Files whose tests take minutes together: `just check` leaves them to `just ci`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix() in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

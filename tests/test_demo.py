@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import torture
 from tests.support import wait_until
 
 if TYPE_CHECKING:
@@ -54,12 +53,6 @@ def test_a_missing_libgomp_is_one_sentence_in_the_runs_cause(home: Home, tmp_pat
     detail = home.client().run("r2")
     assert "libgomp1" in detail.evidence
     assert "Traceback" not in done.stdout
-
-
-def test_a_few_kills_lose_double_and_misjudge_nothing(home: Home, tmp_path: Path) -> None:
-    findings = torture.torture(home, tmp_path, kills=3, seed=1)
-    assert findings.sound, findings
-    assert findings.steps > 50
 
 
 def test_the_index_is_built_anew_from_the_run_directories(home: Home) -> None:

@@ -66,8 +66,8 @@ def test_every_file_of_a_run_directory_is_documented(home: Home) -> None:
 def test_the_readme_has_the_two_commands_and_every_link_leads_somewhere() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pip install uv && uv run footplate demo" in readme
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("uv run just check")
-    assert "uv run just check" in readme
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("uv run just ci")
+    assert "uv run just ci" in readme
     for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), (path, target)

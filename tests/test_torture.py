@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests import killpoints
 from tests.torture import VICTIMS, Torture
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from tests.support import Home
 
 
-@pytest.mark.slow
 def test_twenty_kills_lose_double_repeat_and_misjudge_nothing(home: Home, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1_000_000)
     findings = Torture(home, tmp_path, seed).run(20)
