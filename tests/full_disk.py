@@ -194,16 +194,24 @@ def dead_instance(disk: Path, outside: Path) -> None:
 
 
 def survive(keeper: Keeper, disk: Path, outside: Path, points: Callable[[], int], reopened: list[float]) -> None:
-    """Fill the disk under a keeper whose next checkpoint then kills its instance, and make room again."""
+    """Fill the disk under a keeper until a checkpoint kills its instance, and make room again.
+
+    Whether the write that finds no room is one of a checkpoint depends on how much is left: where it was one of a
+    transaction, which harms no instance, another amount is tried.
+    """
     wait_until(lambda: points() > 1000)
-    ballast = fill(disk, leave_bytes=400 << 10)
-    try:
-        wait_until(lambda: "store is paused" in keeper.notice and reopened)
-        wait_until(lambda: points() > 1000)  # what was there can be read, though nothing can be written
-        assert keeper.alive
-    finally:
-        ballast.unlink()
-    wait_until(lambda: not keeper.notice)
+    for left_kib in (400, 300, 550, 200, 700, 100, 850, 450):
+        ballast = fill(disk, leave_bytes=left_kib << 10)
+        try:
+            wait_until(lambda: "store is paused" in keeper.notice)
+            wait_until(lambda: points() > 1000)  # what was there can be read, though nothing can be written
+            assert keeper.alive
+        finally:
+            ballast.unlink()
+        wait_until(lambda: not keeper.notice)
+        if reopened:
+            break
+    assert reopened, "no checkpoint met the full disk"
     (outside / "stop").touch()
 
 
