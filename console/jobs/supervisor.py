@@ -246,7 +246,8 @@ class Supervisor:
     def pause(self, pause_s: float) -> bool:
         """Sleep until then, or until a process ends or somebody sends us a signal; True for such a signal."""
         woken_by = signal.sigtimedwait(WAKING_SIGNALS, pause_s)
-        if woken_by is None or woken_by.si_signo == signal.SIGCHLD:
+        # Continued after a suspension longer than the wait, CPython 3.11 returns what lay in memory for a signal.
+        if woken_by is None or woken_by.si_signo not in (signal.SIGTERM, signal.SIGINT):
             return False
         if not self.stop_requested():
             name = exit_cause.name_of_signal(woken_by.si_signo)
