@@ -22,6 +22,7 @@ from console.client import DaemonRefused
 from console.daemon import pause
 from console.daemon.changes import Changes
 from console.daemon.keeper import Keeper
+from console.daemon.registry import Registry
 from console.jobs import spec
 from store import database, paths
 from tests.support import Home, opened_home, wait_until
@@ -160,7 +161,7 @@ def dead_instance(disk: Path, outside: Path) -> None:
     opened.cursor().execute("set global wal_autocheckpoint = '1KB'")
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    keeper = Keeper(home.path, opened, Changes(loop))
+    keeper = Keeper(home.path, opened, Changes(loop), Registry(home.path, print))
     keeper.start()
     # Slow beside DuckDB's blocks: what is left of the disk must go to a checkpoint, not to the metrics file.
     data = {**request_of(home), "argv": [sys.executable, "-c", STEADY, str(outside / "told"), str(outside / "stop")]}

@@ -115,7 +115,7 @@ def daemon(home: str, point: str, nth: int) -> int:
         "command", command_journal.CommandJournal.append
     )
     ingest.Index.commit = countdown.around("commit", ingest.Index.commit)  # type: ignore[method-assign]
-    spec.write_run_dir = countdown.around("run directory", spec.write_run_dir)
+    spec.write_run_dirs = countdown.around("run directory", spec.write_run_dirs)
     launch.start_supervisor = countdown.around("supervisor", launch.start_supervisor)
     plain_init = ingest.Index.__init__
 

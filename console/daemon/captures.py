@@ -20,7 +20,7 @@ from console.project import isolation
 from store import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
 WORKERS_MAX: Final = 4
 BATCH_MAX: Final = 8
@@ -28,6 +28,10 @@ BATCH_MAX: Final = 8
 TIMEOUT_S: Final = 30.0
 COPY_TIMEOUT_S: Final = 120.0
 """For a worker that makes or takes away a copy of a folder."""
+
+
+SHARED_FILES: Final = ("diff.patch", "capture.json")
+"""Of what is captured, what is the same for runs that are enqueued together; the record comes last."""
 
 
 class Task(NamedTuple):
@@ -58,6 +62,8 @@ class Captures:
         self._waiting: list[Task] = []
         self._workers: list[Worker] = []
         self._pending: set[str] = set()
+        self._alike: dict[str, tuple[str, ...]] = {}
+        """Runs that get what is captured for another one, by the directory of that one."""
 
     @property
     def busy(self) -> bool:
@@ -73,6 +79,13 @@ class Captures:
         self._waiting.append(Task(run_dir, stage, copies))
         self._pending.add(run_dir)
         self.look()
+
+    def ask_all(self, run_dirs: Sequence[str]) -> None:
+        """Have the code captured of runs that were enqueued together: once, for all of them run the same."""
+        for first in run_dirs[:1]:
+            self._alike[first] = tuple(run_dirs[1:])
+            self.ask(first, "enqueue")
+            self._pending.update(run_dirs)
 
     def sweep(self, live_runs: Container[str]) -> None:
         """Have copies taken away whose runs are over: a daemon was killed before it could."""
@@ -101,8 +114,7 @@ class Captures:
             self._workers.remove(worker)
             worker.errors.close()
             for task in worker.tasks:
-                self._pending.discard(task.run_dir)
-                record_failure(task, reason)
+                self._settle(task, reason)
         self._pending.update(task.run_dir for task in self._waiting)
         while self._waiting and len(self._workers) < WORKERS_MAX:
             self._start_next()
@@ -131,10 +143,26 @@ class Captures:
             if errors is not None:
                 errors.close()
             for task in batch:
-                self._pending.discard(task.run_dir)
-                record_failure(task, f"no worker could be started: {error.strerror}")
+                self._settle(task, f"no worker could be started: {error.strerror}")
             return
         self._workers.append(Worker(process, batch, time.monotonic(), errors))
+
+    def _settle(self, task: Task, reason: str) -> None:
+        """A task is done, or could not be."""
+        record_failure(task, reason)
+        self._pending.discard(task.run_dir)
+        if task.stage == "enqueue":
+            for other in self._alike.pop(task.run_dir, ()):
+                share_capture(task.run_dir, other)
+                self._pending.discard(other)
+
+
+def share_capture(run_dir: str, other: str) -> None:
+    """Give one run what was captured for another one; the files are never changed, so a link will do."""
+    for name in SHARED_FILES:
+        # Deleted meanwhile, or nothing of the kind was captured. On a full disk the view says "interrupted".
+        with contextlib.suppress(OSError):
+            os.link(f"{run_dir}/code/{name}", f"{other}/code/{name}")
 
 
 def is_over_here(run_dir: str) -> bool:

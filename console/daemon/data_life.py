@@ -95,6 +95,10 @@ class DataLife:
         self._highest_no = max(int(row[0]) if row else 0, self._highest_no) + 1
         return self._highest_no
 
+    def took_no(self, no: int) -> None:
+        """Numbers up to this one are given."""
+        self._highest_no = max(self._highest_no or 0, no)
+
     def facts(self, run_id: str) -> Facts:
         """What the index says of a run. Raises RefusedError when it has none."""
         found = self._facts("id", run_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import sys
 import threading
@@ -12,35 +11,38 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ulid import ULID
-
 from console.daemon import adoption, foreign, launch, pause
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
 from console.daemon.data_life import DataLife
-from console.daemon.packed_run import packed_runs
+from console.daemon.enqueueing import Enqueuer
 from console.daemon.people import People
+from console.daemon.scheduler import Scheduler
+from console.daemon.taking_up import fill_queue, take_up
 from console.daemon.watched import WatchedRun
 from console.jobs import reconcile, spec
-from console.project.masking import mask_argv
 from console.protocol import ENDED_STATES
-from store import database, identity, local_home, paths, removal
+from store import database, identity, paths
 from store.ingest import Index
 from store.rollups import roll_up, runs_to_roll_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from console.daemon.changes import Changes
+    from console.daemon.registry import Registry
+    from console.daemon.scheduler import Admission
     from console.daemon.watched import Look
     from console.jobs.options import Adopted
     from console.jobs.spec import Request, Spec
 
 TICK_S: Final = 0.25
 """Between rounds while a run lives."""
+WAITING_TICK_S: Final = 1.0
+"""Between rounds when runs wait and none lives: for a device that somebody else has, or for a time to come."""
 IDLE_TICK_S: Final = 30.0
-"""Between rounds when none does; commands and the end of the daemon wake the thread."""
+"""Between rounds when there are none; commands and the end of the daemon wake the thread."""
 COMMANDS_MAX: Final = 1000
 CHECKPOINT_AFTER: Final = "64MB"
 """Of the WAL, as `database.connect` sets it."""
@@ -51,11 +53,12 @@ Result = TypeVar("Result")
 class Keeper:
     """Owns the write side of the store. Start with `start`, end with `close`; `call` from any thread."""
 
-    def __init__(self, home: str, opened: database.Database, changes: Changes) -> None:
+    def __init__(self, home: str, opened: database.Database, changes: Changes, registry: Registry) -> None:
         self.home = home
         self.notice = ""
         """One sentence when the last round failed, for the header of every client."""
         self.live_count = 0
+        self.waiting_count = 0
         self.catching_up = CatchingUp()
         self._database = opened
         self._cursor = opened.cursor()
@@ -80,6 +83,10 @@ class Keeper:
             self._forget,
             self.captures.is_pending,
         )
+        self.scheduler = Scheduler(home, lambda: self._cursor, report, registry.ask_trust)
+        self._enqueuer = Enqueuer(home, self.record, self.data_life, lambda: self._index, registry.name_of)
+        self._owed: dict[str, dict[str, Any]] = {}
+        """What the index should say of runs that wait, or that ended without starting."""
         self._neighbours = foreign.Neighbours(home)
         try:
             self.data_life.settle(lambda: self._ending)
@@ -133,38 +140,27 @@ class Keeper:
         self._wake.set()
         return future
 
+    def record(self, actor: str, action: str, **details: Any) -> None:
+        """Write a command into the audit trail, before it is carried out. Raises OSError."""
+        self._journal.append(actor, action, **details)
+
     def submit(self, request: Request, actor: str, adopted: Adopted | None = None) -> Spec:
-        """Make a run directory, record it, start its supervisor. Raises OSError, duckdb.Error."""
-        new = spec.Spec(
-            format=spec.FORMAT,
-            id=str(ULID()),
-            no=local_home.claim_number(self.home, self.data_life.next_no()),
-            name=request.name,
-            project=request.project,
-            argv=request.argv,
-            working_dir=request.working_dir,
-            grace_s=request.grace_s,
-            params=spec.params_of(request.argv),
-            created_at_s=time.time(),
-            host=os.uname().nodename,
-            boot_id=identity.boot_id(),
-            options=request.options,
-            interpreter=request.interpreter,
-            adopted=adopted,
-        )
-        recorded = {"run": new.id, "no": new.no, "argv": mask_argv(new.argv), "working_dir": new.working_dir}
-        self._journal.append(actor, "run" if adopted is None else "adopt", **recorded)
-        run_dir = spec.write_run_dir(self.home, new, request)
-        try:
-            self._index.add_runs([launch.columns_of_spec(new)])
-        except BaseException:
-            # Whoever asked is told that it failed: then it must not start with the next daemon either.
-            self._delete_run_dir(new.id)
-            raise
-        watched = self._watched[new.id] = WatchedRun(new, run_dir, "queued", captures=self.captures)
-        if not new.options.isolate:
-            watched.start()
-        self.captures.ask(run_dir, "enqueue", copies=bool(new.options.isolate))
+        """Make a run directory, record it, let it start. Raises OSError, duckdb.Error."""
+        return self.submit_all([request], actor, "run" if adopted is None else "adopt", adopted)[0]
+
+    def submit_all(
+        self, requests: Sequence[Request], actor: str, action: str, adopted: Adopted | None = None, **details: Any
+    ) -> list[Spec]:
+        """Enqueue runs, all or none; those that need not wait start at once. Raises OSError, duckdb.Error."""
+        states = self._states_of(after.run for each in requests for after in each.queueing.after)
+        new = self._enqueuer.enqueue(requests, actor, action, adopted, **details)
+        self.scheduler.add(new, states=states)
+        copied = [each for each in new if each.options.isolate]
+        alike = [each for each in new if not each.options.isolate]
+        self.captures.ask_all([paths.run_dir(self.home, each.id) for each in alike])
+        for each in copied:
+            self.captures.ask(paths.run_dir(self.home, each.id), "enqueue", copies=True)
+        self._owed.update(self._look_at_queue())
         self._changes.tell(["runs"])
         return new
 
@@ -176,6 +172,9 @@ class Keeper:
 
     def stop(self, run_id: str, actor: str) -> bool:
         """Ask a run to end; False when it has ended already. Raises OSError."""
+        if run_id in self.scheduler:
+            self._journal.append(actor, "stop", run=run_id)
+            return self.scheduler.stop(run_id, actor)
         watched = self._watched.get(run_id)
         if watched is None:
             return False
@@ -186,63 +185,72 @@ class Keeper:
         return True
 
     def release(self, run_id: str, actor: str) -> bool:
-        """Let a held run start; False when it is not held. Raises OSError."""
-        watched = self._watched.get(run_id)
-        if watched is None or watched.state != "held":
+        """Let a held run start; False when it is not held since a reboot. Raises OSError."""
+        if not self.scheduler.is_held(run_id):
             return False
         self._journal.append(actor, "release", run=run_id)
-        attempt = reconcile.current_attempt(watched.run_dir)
+        run_dir = paths.run_dir(self.home, run_id)
+        attempt = reconcile.current_attempt(run_dir)
         note = {"format": spec.FORMAT, "actor": actor, "attempt": attempt, "boot_id": identity.boot_id()}
-        paths.write_atomically(f"{watched.run_dir}/release.json", json.dumps(note).encode())
-        return True
+        paths.write_atomically(f"{run_dir}/release.json", json.dumps(note).encode())
+        return self.scheduler.release(run_id)
 
     def _forget(self, run_id: str, no: int) -> None:
         self._index.forget(run_id, no)
 
-    def _delete_run_dir(self, run_id: str) -> None:
-        run_dir = paths.run_dir(self.home, run_id)
-        if os.path.isdir(run_dir):
-            # Renamed first, out of what is scanned at start: a half-deleted run must not come back.
-            gone = os.path.join(paths.runs_dir(self.home), f".gone-{run_id}")
-            os.rename(run_dir, gone)
-            removal.remove_tree(gone)
+    def _states_of(self, run_ids: Iterable[str]) -> dict[str, str]:
+        wanted = sorted(set(run_ids))
+        if not wanted:
+            return {}
+        rows = self._cursor.execute("select id, state from run where id in (select unnest($ids))", {"ids": wanted})
+        return dict(rows.fetchall())
+
+    def _look_at_queue(self, *, can_start: bool = True) -> dict[str, dict[str, Any]]:
+        """Start what may start and end what never will; returns what the index should say."""
+        found = self.scheduler.round(can_start=can_start)
+        for admission in found.starts:
+            self._start(admission)
+        for each in found.over:
+            launch.delete_environment(paths.run_dir(self.home, each.id))
+            self._index.forget(each.id, each.no)
+            if each.options.isolate:
+                self.captures.ask(paths.run_dir(self.home, each.id), "forget-copy", copies=True)
+        return found.columns
+
+    def _start(self, admission: Admission) -> None:
+        found, attempt = admission.spec, admission.attempt
+        run_dir = paths.run_dir(self.home, found.id)
+        watched = WatchedRun(found, run_dir, "queued", captures=self.captures, leases=admission.leases)
+        self._watched[found.id] = watched
+        try:
+            watched.begin(attempt)
+        except OSError as error:
+            # The next rounds try again, and say so when it stays like that.
+            report(f"no supervisor for r{found.no} yet: {error}")
 
     def _adopt_run_dirs(self) -> None:
         """Watch every run that the index does not know as ended; index the directories that it does not know."""
         rows = self._cursor.execute("select id, state from run").fetchall()
         states: dict[str, str] = dict(rows)
-        unknown: list[Spec] = []
-        for name in sorted(os.listdir(paths.runs_dir(self.home))):
-            if name.startswith(".") or states.get(name) in ENDED_STATES:
-                continue
-            run_dir = paths.run_dir(self.home, name)
-            try:
-                found = spec.read_spec(run_dir)
-            except (OSError, ValueError) as error:
-                report(f"passed over the run directory {run_dir}: {error}")
-                continue
-            if name not in states:
-                unknown.append(found)
-            state = states.get(name, "queued")
-            self._watched[name] = foreign.watch(
-                found, run_dir, state, shared=self._neighbours.shared, captures=self.captures
-            )
-        packed = packed_runs(self.home, states, report)
-        unknown += [run.spec for run in packed if run.spec.id not in states]
-        self._watched.update((run.spec.id, run) for run in packed)
-        if unknown:
-            self._index.add_runs([launch.columns_of_spec(found) for found in unknown])
-            self.people.expect(found.id for found in unknown)
+        found = take_up(self.home, states, self.captures, report, shared=self._neighbours.shared)
+        self._watched.update(found.watched)
+        if found.unknown:
+            self._index.add_runs([launch.columns_of_spec(each) for each in found.unknown])
+            self.people.expect(each.id for each in found.unknown)
+        for run_id, watched in self._watched.items():
+            if not isinstance(watched, foreign.ForeignRun) and may_be_alive(paths.run_dir(self.home, run_id)):
+                self.scheduler.started(watched.spec)
+        fill_queue(self.home, found, self.scheduler, states)
         self.catching_up.expect(self._watched)
-        if len(unknown) > AT_ONCE:
-            ended = [run.spec.id for run in packed]
-            ended += [found.id for found in unknown if not may_be_alive(paths.run_dir(self.home, found.id))]
-            self.catching_up.postpone((run_id, self._watched.pop(run_id)) for run_id in ended)
-        for run_id in states.keys() - ENDED_STATES:
-            if states[run_id] not in ENDED_STATES and run_id not in self._watched:
+        if len(found.unknown) > AT_ONCE:
+            ended = {*found.packed, *(each.id for each in found.unknown)} & self._watched.keys()
+            ended -= {run_id for run_id in ended if may_be_alive(paths.run_dir(self.home, run_id))} - {*found.packed}
+            self.catching_up.postpone((run_id, self._watched.pop(run_id)) for run_id in sorted(ended))
+        for run_id, state in states.items():
+            if state not in ENDED_STATES and run_id not in self._watched and run_id not in self.scheduler:
                 columns = {"state": "failed", "cause": "its run directory is gone", "ended_at_s": time.time()}
                 self._index.commit([], {run_id: columns})
-        self.captures.sweep(self._watched)
+        self.captures.sweep({*self._watched, *(each.id for each, _ in found.waiting)})
 
     def _take_in(self, found: list[Spec]) -> None:
         """Index and watch runs that another host has made meanwhile."""
@@ -281,9 +289,15 @@ class Keeper:
                 if pause_s:
                     pause.wait(self._wake, pause_s, self.home)
                 else:
-                    self._wake.wait(TICK_S if self._watched or self.captures.busy else IDLE_TICK_S)
+                    self._wake.wait(self._tick_s)
             self._wake.clear()
             self._carry_out_commands()
+
+    @property
+    def _tick_s(self) -> float:
+        if self._watched or self.captures.busy:
+            return TICK_S
+        return WAITING_TICK_S if self.scheduler.waits else IDLE_TICK_S
 
     def _reopen(self) -> None:
         """Go on after a fatal error of DuckDB, such as a checkpoint on a full disk. Raises duckdb.Error."""
@@ -312,6 +326,7 @@ class Keeper:
         self.captures.look()
         self._take_in(self._neighbours.newcomers(self._cursor))
         self._watched.update(self.catching_up.take(self._watched))
+        self._owed.update(self._look_at_queue())
         point_count, postponed = 0, set()
         for run_id, watched in sorted(self._watched.items(), key=lambda item: item[0] not in self._postponed):
             if point_count > POINTS_AT_ONCE:
@@ -330,22 +345,31 @@ class Keeper:
                 self.catching_up.saw(run_id, None)
         self._postponed = postponed
         batches = [look.batch for look in looks.values() if look.batch is not None]
-        updates = {run_id: look.columns for run_id, look in looks.items() if look.columns}
+        updates = self._owed | {run_id: look.columns for run_id, look in looks.items() if look.columns}
         if batches or updates:
             self._index.commit(batches, updates)
         # Not before: a store that is paused must not look sound for as long as it tries.
         self._set_notice(problem)
-        for run_id, columns in updates.items():
-            self._watched[run_id].state = columns["state"]
+        told = {f"run:{run_id}" for run_id in self._owed}
+        self._owed = {}
+        for run_id, look in looks.items():
+            if look.columns:
+                self._watched[run_id].state = look.columns["state"]
+            if look.next_attempt:
+                watched = self._watched.pop(run_id)
+                watched.retire()
+                self.scheduler.requeue(watched.spec, look.next_attempt, look.columns["cause"])
         for run_id in [run_id for run_id, look in looks.items() if look.over]:
             watched = self._watched.pop(run_id)
+            self.scheduler.ended(watched.spec, looks[run_id].columns)
             self._index.forget(run_id, watched.spec.no)
             self._to_roll_up.append(watched.spec.no)
             watched.leave()
         for run_id, look in looks.items():
             self.catching_up.saw(run_id, look)
         self.live_count = sum(not isinstance(each, foreign.ForeignRun) for each in self._watched.values())
-        told = {f"run:{run_id}" for run_id, look in looks.items() if look.changed}
+        self.waiting_count = len(self.scheduler)
+        told |= {f"run:{run_id}" for run_id, look in looks.items() if look.changed}
         self._changes.tell(told | ({"runs"} if batches or updates else set()))
         return bool(postponed) or self.catching_up.waits or any(look.more for look in looks.values())
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import scope
-from console.jobs import exit_cause, reconcile, spec, status_file
+from console.jobs import exit_cause, leases, reconcile, spec, status_file
 from console.jobs.process_tree import environment_of_ours
 from console.project.masking import mask_argv, mask_mapping, mask_text
 from console.project.summary import summary
@@ -21,8 +21,9 @@ from store.run_files import size_bytes
 from store.tarballs import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from console.jobs.leases import Lease
     from console.jobs.reconcile import Facts, Judgement, Loss
     from console.jobs.spec import Spec
     from store.identity import ProcessIdentity
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 SUPERVISOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "jobs", "supervisor.py")
 
 
-def start_supervisor(run_dir: str, attempt: int) -> subprocess.Popen[bytes]:
-    """Start the process that accompanies one attempt; its errors go to a file of the run directory. Raises OSError."""
+def start_supervisor(run_dir: str, attempt: int, taken: Sequence[Lease] = ()) -> subprocess.Popen[bytes]:
+    """Start the process that accompanies one attempt; its errors go to a file of the run directory. Raises OSError.
+
+    It inherits the leases that were `taken` for the run.
+    """
     path = f"{run_dir}/supervisor.log"
     try:
         errors = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -39,15 +43,17 @@ def start_supervisor(run_dir: str, attempt: int) -> subprocess.Popen[bytes]:
         errors = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # such as on a full disk: the run needs no such file
     # What went wrong before, with the scope too, was said in that file: then without it.
     in_scope = () if size_bytes(path) else scope.prefix()
+    held = [json.dumps(leases.to_json(taken))] if taken else []
     try:
         return subprocess.Popen(
-            [*in_scope, sys.executable, "-I", "-S", SUPERVISOR, run_dir, str(attempt)],
+            [*in_scope, sys.executable, "-I", "-S", SUPERVISOR, run_dir, str(attempt), *held],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
             cwd="/",
             env=environment_of_ours(os.environ),
             start_new_session=True,
+            pass_fds=[lease.descriptor for lease in taken],
         )
     finally:
         os.close(errors)
@@ -72,7 +78,14 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
     command = readable(spec.command_text(argv))
     params = {readable(key): readable(value) for key, value in mask_mapping(new.params).items()}
     name, project = readable(new.name), readable(new.project)
-    searched = [f"r{new.no}", name, project, command, *(f"{key}={value}" for key, value in params.items())]
+    searched = [
+        f"r{new.no}",
+        new.queueing.sweep,
+        name,
+        project,
+        command,
+        *(f"{key}={value}" for key, value in params.items()),
+    ]
     return {
         "id": new.id,
         "no": new.no,
@@ -86,16 +99,15 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "params": params,
         "created_at_s": new.created_at_s,
         "attempts_max": 1 + (new.options.retry.max if new.options.retry is not None else 0),
-        "search_text": " ".join(searched).lower(),
+        "search_text": " ".join(filter(None, searched)).lower(),
+        "sweep": new.queueing.sweep,
+        "job": readable(new.queueing.job),
     }
 
 
 def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[str, Any]:
     """What the index should say of a run; without a state while there is nothing new to say."""
-    if judgement == "held":
-        cause = "the machine was rebooted since it was enqueued; `footplate release` lets it start"
-        return {"state": "held", "cause": cause, "attempt": facts.attempt}
-    if judgement == "start" or draining:
+    if judgement in ("start", "held") or draining:
         return {}
     end = facts.reconciled if facts.reconciled is not None else facts.status
     if judgement in ("lost", "reboot") or end is None:
@@ -122,13 +134,22 @@ def columns_of(facts: Facts, judgement: Judgement, *, draining: bool) -> dict[st
     }
 
 
+def attempt_words(spec: Spec, attempt: int, before: dict[str, Any]) -> str:
+    """What is said of a run that waits for a further attempt; `before` is how the last one ended."""
+    most = 1 + (spec.options.retry.max if spec.options.retry is not None else 0)
+    return mask_text(readable(f"attempt {attempt - 1} of {most}: {before.get('cause') or 'ended'}"))
+
+
 def number(value: Any) -> float | None:
     """A number of a status file; None for anything else."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def record_loss(run_dir: str, attempt: int, loss: Loss) -> None:
-    """Write down an end that no supervisor can; the first verdict stays. Raises OSError."""
+def record_loss(run_dir: str, attempt: int, loss: Loss, *, sync: bool = True) -> None:
+    """Write down an end that no supervisor can; the first verdict stays. Raises OSError.
+
+    `sync`: false where thousands end at once and losing the verdict with the power would only mean to give it again.
+    """
     path = f"{run_dir}/reconciled.json"
     if reconcile.of_attempt(reconcile.read_ending(path), attempt) is None:
         verdict = {
@@ -139,7 +160,7 @@ def record_loss(run_dir: str, attempt: int, loss: Loss) -> None:
             "cause_kind": loss.kind,
             "ended_at_s": time.time(),
         }
-        paths.write_atomically(path, json.dumps(verdict).encode())
+        paths.write_atomically(path, json.dumps(verdict).encode(), sync=sync)
 
 
 def set_aside(run_dir: str, facts: Facts, delay_s: float) -> None:

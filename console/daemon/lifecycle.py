@@ -18,6 +18,7 @@ from console.daemon import app
 from console.daemon.changes import Changes
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
+from console.daemon.registry import Registry
 from console.daemon.upkeep import Upkeep
 from console.version import VERSION
 from store import database, paths, recovery
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 LOOK_INTERVAL_S: Final = 1.0
 """Between looks at socket and lock."""
 IDLE_EXIT_S: Final = 600.0
-"""Without a live run and without a client for this long, the daemon ends; the next client starts one."""
+"""Without a run that lives or waits and without a client for this long, the daemon ends; a client starts the next."""
 WARM_UP_AFTER_S: Final = 1.0
 """A heavy import waits this long, so that whoever started us is answered first."""
 BACKLOG: Final = 128
@@ -100,7 +101,8 @@ class Daemon:
         """Serve until SIGTERM, or until there is nothing to stay for."""
         loop = asyncio.get_running_loop()
         changes = Changes(loop)
-        keeper = Keeper(self.home, self._database, changes)
+        registry = Registry(self.home, report)
+        keeper = Keeper(self.home, self._database, changes, registry)
         server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep))
         first = self._bind()
         keeper.start()
@@ -162,7 +164,7 @@ class Daemon:
             if not self._socket_is_there():
                 report("the socket vanished: binding it again")
                 await self._add_socket(server)
-            if keeper.live_count or PeerCheckedProtocol.connection_count:
+            if keeper.live_count or keeper.waiting_count or PeerCheckedProtocol.connection_count:
                 needed_at_s = time.monotonic()
             elif time.monotonic() - needed_at_s > IDLE_EXIT_S:
                 report("nothing runs and nobody is connected: leaving")

@@ -15,7 +15,6 @@ from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
 from console.jobs.reconcile import Loss
 from console.project import isolation
-from console.project.masking import mask_text
 from store import derive, identity
 from store.ingest import read_batch
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from subprocess import Popen
 
     from console.daemon.captures import Captures
+    from console.jobs.leases import Lease
     from console.jobs.reconcile import Facts, Judgement
     from console.jobs.spec import Spec
     from store.ingest import Batch, JournalCursor
@@ -55,6 +55,8 @@ class Look:
     """The run has ended and everything it wrote is in the index, or will be with this batch's commit."""
     more: bool = False
     """There is more to read at once."""
+    next_attempt: int = 0
+    """The attempt that was decided on, which waits for its turn; 0 when none was."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,8 @@ class WatchedRun:
     captures: Captures | None = None
     """Who captures its code; None where nobody does."""
     captured_at_attempt: int = 0
+    leases: tuple[Lease, ...] = ()
+    """Devices that the next supervisor is given; ours too until it has claimed its attempt."""
 
     def look(self, cursor: JournalCursor) -> Look:
         """Do what is due for the run and say what is new. Raises OSError when its files cannot be read or written."""
@@ -136,11 +140,11 @@ class WatchedRun:
             # What its supervisor had to leave because we had not read it yet.
             LogLimit(self.run_dir, derive.log_path(self.run_dir), self.spec.options.log_limit_bytes).look()
         if judgement == "ended" and drained and self._try_again(facts):
-            return Look(columns=self._waiting(facts.attempt + 1), changed=True, more=True)
-        if judgement == "start" and facts.attempt > 1:
-            columns = self._waiting(facts.attempt)
-        else:
-            columns = launch.columns_of(facts, judgement, draining=ended and not drained)
+            following = facts.attempt + 1
+            return Look(columns=self._waiting(following), changed=True, more=True, next_attempt=following)
+        if facts.taken:
+            self._let_leases_go()
+        columns = launch.columns_of(facts, judgement, draining=ended and not drained)
         if columns.get("state", self.state) != self.state:
             found.columns = columns
             found.over = ended
@@ -150,25 +154,36 @@ class WatchedRun:
         self.log_size_bytes = size
         return found
 
+    def begin(self, attempt: int) -> None:
+        """Its turn has come: start a supervisor, or wait for the copy that it runs in. Raises OSError."""
+        self._capture_again(attempt)
+        if not self.spec.options.isolate or attempt > 1:
+            self.start(attempt)
+
     def start(self, attempt: int = 1) -> None:
         """Start a supervisor. Raises OSError."""
         if attempt != self.attempt:
             self.attempt, self.launch_count = attempt, 0
         self.launch_count += 1
         self.launched_at_s = time.monotonic()
-        self.process = launch.start_supervisor(self.run_dir, attempt)
+        self.process = launch.start_supervisor(self.run_dir, attempt, self.leases)
+
+    def retire(self) -> None:
+        """Its attempt is over and another one waits for its turn."""
+        self.close()
+        if self.process is not None and self.process.poll() is None:
+            launch.reap_later(self.process)
 
     def close(self) -> None:
         """Let go of the journal; the supervisor stays."""
+        self._let_leases_go()
         if self.derivation is not None:
             self.derivation.close()
             self.derivation = None
 
     def leave(self) -> None:
         """The run is over: nothing of it is needed any more."""
-        self.close()
-        if self.process is not None and self.process.poll() is None:
-            launch.reap_later(self.process)
+        self.retire()
         launch.delete_environment(self.run_dir)
         if self.captures is not None and self.spec.original_working_dir:
             self.captures.ask(self.run_dir, "forget-copy", copies=True)
@@ -226,23 +241,20 @@ class WatchedRun:
     def _waiting(self, attempt: int) -> dict[str, Any]:
         """What the index says of a run that waits for a further attempt."""
         before = reconcile.read_object(reconcile.setaside_path(self.run_dir, attempt - 1)) or {}
-        most = 1 + (self.spec.options.retry.max if self.spec.options.retry is not None else 0)
         return {
             "state": "queued",
-            "cause": mask_text(launch.readable(f"attempt {attempt - 1} of {most}: {before.get('cause') or 'ended'}")),
+            "cause": launch.attempt_words(self.spec, attempt, before),
             "cause_kind": str(before.get("cause_kind", "")),
             "attempt": attempt,
         }
 
+    def _let_leases_go(self) -> None:
+        for lease in self.leases:
+            lease.close()
+        self.leases = ()
+
     def _start_again(self, attempt: int) -> None:
         """Nobody has claimed the attempt: start a supervisor unless one is on its way; give up after a few."""
-        if attempt > 1:
-            before = reconcile.read_object(reconcile.setaside_path(self.run_dir, attempt - 1)) or {}
-            # A clock that was set back must not make the wait longer than it was meant to be.
-            left_s = launch.number(before.get("next_at_s")) or 0.0
-            retry = self.spec.options.retry
-            if 0 < left_s - time.time() <= (retry_delay_s(retry, attempt - 1) if retry is not None else 0.0):
-                return
         if self.spec.options.isolate and not self._is_in_copy(attempt):
             return
         self._capture_again(attempt)

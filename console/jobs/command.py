@@ -16,6 +16,8 @@ from console.jobs.process_tree import PROCESS_VARIABLE, Tree
 from store import identity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from console.jobs.containment import Containment
     from store.identity import ProcessIdentity
 
@@ -52,8 +54,11 @@ class StartedCommand:
         variables: dict[str, str],
         log: int,
         signal_mask: set[int | signal.Signals],
+        inherited: Sequence[int] = (),
     ) -> None:
         """Execute it as the shell would that enqueued it, with `variables` on top of that shell's.
+
+        `inherited`: descriptors that it and its children keep open, because locks hang on them.
 
         Raises OSError, subprocess.SubprocessError or ValueError.
         """
@@ -83,6 +88,7 @@ class StartedCommand:
                 cwd=working_dir,
                 env=environment | variables,
                 start_new_session=True,
+                pass_fds=inherited,
                 preexec_fn=prepare,  # noqa: PLW1509 - this process has one thread
             )
         finally:

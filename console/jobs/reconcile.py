@@ -131,6 +131,21 @@ def claim_path(run_dir: str, attempt: int) -> str:
     return f"{run_dir}/attempt-{attempt}.claim"
 
 
+def is_waiting(run_dir: str, spec: Spec, attempt: int) -> bool:
+    """Whether an attempt has not started, so that it has its place in the queue.
+
+    One whose supervisor was started a moment ago, by a daemon that was killed, is looked after as if it had: should
+    nobody claim it, it is started again. Not so one that must have devices, which that supervisor alone was given.
+    """
+    if os.path.exists(claim_path(run_dir, attempt)):
+        return False
+    endings = (read_ending(f"{run_dir}/reconciled.json"), sound_ending(status_file.read(run_dir)))
+    if any(of_attempt(found, attempt) is not None for found in endings):
+        return False
+    is_begun = attempt == 1 and os.path.exists(f"{run_dir}/supervisor.log")
+    return not is_begun or spec.queueing.devices > 0 or is_held(run_dir, spec, attempt)
+
+
 def is_held(run_dir: str, spec: Spec, attempt: int) -> bool:
     """Whether the machine went down since this attempt was enqueued, and nobody has released the run since."""
     boot = identity.boot_id()

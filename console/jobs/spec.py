@@ -9,11 +9,15 @@ import resource
 import shlex
 import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from console.jobs.options import Adopted, Options, OptionsError, parse_options
+from console.jobs.queueing import Queueing, parse_queueing
 from console.project.variables import allowed
 from store import identity, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FORMAT: Final = 1
 INTERPRETER: Final = re.compile(r"python[\d.]*|(ba|da|z)?sh|uv|torchrun|accelerate")
@@ -41,6 +45,13 @@ class Request:
     grace_s: float
     options: Options = field(default_factory=Options)
     interpreter: str = ""
+    queueing: Queueing = field(default_factory=Queueing)
+    params: dict[str, str] = field(default_factory=dict)
+    """What is known of the params beside what the argv states."""
+    id: str = ""
+    """The ULID that the run gets; empty for a new one."""
+    names_project: bool = True
+    """Whether `project` was asked for; else it is the name of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class Spec:
     """The process that this run took over; None for a run that we start."""
     original_working_dir: str = ""
     """Where it was enqueued, when it runs in a copy: then `working_dir` lies in that copy. Else empty."""
+    queueing: Queueing = field(default_factory=Queueing)
 
 
 def parse_request(data: Any) -> Request:
@@ -98,8 +110,14 @@ def parse_request(data: Any) -> Request:
         raise SpecError("interpreter must be a path")
     try:
         options = parse_options(data.get("options"))
+        queueing = parse_queueing(data.get("queueing"))
     except OptionsError as error:
         raise SpecError(str(error)) from error
+    params = data.get("params") or {}
+    if not isinstance(params, dict) or not all(
+        isinstance(value, str) and key and can_be_passed_on(key + value) for key, value in params.items()
+    ):
+        raise SpecError("params must be an object of strings without NUL characters")
     name, project = data.get("name") or default_name(argv), data.get("project") or os.path.basename(working_dir)
     if not isinstance(name, str) or not isinstance(project, str) or not can_be_passed_on(name + project):
         raise SpecError("name and project must be strings without NUL characters")
@@ -114,6 +132,9 @@ def parse_request(data: Any) -> Request:
         grace_s=float(grace_s),
         options=options,
         interpreter=interpreter,
+        queueing=queueing,
+        params=params,
+        names_project=bool(data.get("project")),
     )
 
 
@@ -187,35 +208,62 @@ def is_number(text: str) -> bool:
     return True
 
 
-def write_run_dir(home: str, spec: Spec, request: Request) -> str:
-    """Create the run directory, whole or not at all; returns its path. Raises OSError."""
-    final = paths.run_dir(home, spec.id)
-    building = os.path.join(paths.runs_dir(home), f".new-{spec.id}")
-    os.mkdir(building, 0o700)
+def write_run_dirs(home: str, new: Sequence[tuple[Spec, Request]]) -> None:
+    """Create run directories, the last ones first, each whole or not at all; all of them or none. Raises OSError.
+
+    The last ones first: of runs that follow each other a crash must not leave the first without those after it.
+    """
+    runs_dir = paths.runs_dir(home)
+    building = [os.path.join(runs_dir, f".new-{spec.id}") for spec, _ in new]
+    final = [paths.run_dir(home, spec.id) for spec, _ in new]
+    written: dict[int, str] = {}
+    """Files with an environment, by the identity of the environment that several requests share."""
     try:
-        write_first_files(building, spec, request)
-        os.rename(building, final)
+        for folder, (spec, request) in zip(building, new, strict=True):
+            os.mkdir(folder, 0o700)
+            write_first_files(folder, spec, request, shared=written.get(id(request.environment), ""))
+            written.setdefault(id(request.environment), f"{folder}/environment.json")
+        # Not one by one as they are written: the first sync then writes most of what the others need.
+        for folder in building:
+            sync_file(f"{folder}/spec.json")
+        for before, after in reversed(list(zip(building, final, strict=True))):
+            os.rename(before, after)
     except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        for folder in [*building, *final]:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
-    paths.sync_dir(paths.runs_dir(home))
-    return final
+    paths.sync_dir(runs_dir)
 
 
-def write_first_files(building: str, spec: Spec, request: Request) -> None:
-    """What a run directory holds before its run starts. Raises OSError."""
-    environment = {
-        "format": FORMAT,
-        "environment": request.environment,
-        "umask": request.umask,
-        "limits": request.limits,
-    }
-    paths.write_atomically(f"{building}/environment.json", json.dumps(environment).encode(), sync=False)
+def sync_file(path: str) -> None:
+    """Make the content of a file durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_first_files(building: str, spec: Spec, request: Request, *, shared: str = "") -> None:
+    """What a run directory holds before its run starts. Raises OSError.
+
+    `shared`: a file with the same environment, which is linked: a thousand runs of a sweep need it once.
+    """
+    if shared:
+        os.link(shared, f"{building}/environment.json")
+    else:
+        environment = {
+            "format": FORMAT,
+            "environment": request.environment,
+            "umask": request.umask,
+            "limits": request.limits,
+        }
+        paths.write_atomically(f"{building}/environment.json", json.dumps(environment).encode(), sync=False)
     paths.write_atomically(f"{building}/metrics.jsonl", b"", sync=False)
     os.mkdir(f"{building}/code", 0o700)
     kept = {"format": FORMAT, "environment": allowed(request.environment)}
     paths.write_atomically(f"{building}/code/variables.json", json.dumps(kept).encode(), sync=False)
-    paths.write_atomically(f"{building}/spec.json", json.dumps(asdict(spec)).encode())
+    paths.write_atomically(f"{building}/spec.json", json.dumps(asdict(spec)).encode(), sync=False)
 
 
 def read_spec(run_dir: str) -> Spec:
@@ -228,7 +276,8 @@ def read_spec(run_dir: str) -> Spec:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
     known = {each.name for each in fields(Spec)}
-    data = {"boot_id": "", "options": None, "interpreter": "", "adopted": None, "original_working_dir": "", **data}
+    later: dict[str, Any] = dict.fromkeys(("options", "adopted", "queueing"))
+    data = {"boot_id": "", "interpreter": "", "original_working_dir": "", **later, **data}
     if known - data.keys():
         raise ValueError(f"{run_dir}/spec.json lacks {', '.join(sorted(known - data.keys()))}")
     texts = ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter", "original_working_dir")
@@ -247,6 +296,7 @@ def read_spec(run_dir: str) -> Spec:
     data |= {
         "argv": tuple(argv),
         "options": parse_options(data["options"]),
+        "queueing": parse_queueing(data["queueing"]),
         "adopted": parse_adopted(data["adopted"], run_dir),
     }
     return Spec(**{name: data[name] for name in known})

@@ -1,7 +1,7 @@
 """The process that accompanies one attempt of one run: starts the command, records its end, outlives the daemon.
 
-Started as `python -I -S supervisor.py RUN_DIR ATTEMPT` in a session of its own. Standard library only, everything
-imported at the start, so that the environment it came from may be upgraded or deleted while the run lives.
+Started as `python -I -S supervisor.py RUN_DIR ATTEMPT [LEASES]` in a session of its own. Standard library only,
+everything imported at the start, so that the environment it came from may be upgraded or deleted while the run lives.
 
     RUN_DIR/attempt-<n>.claim   made once, exclusively: a second supervisor of the attempt ends without running anything
     RUN_DIR/status.json         ours alone: written to a temporary name, synced, renamed
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     # Appended, never in front: no folder beside our packages may shadow the standard library.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from console.jobs import exit_cause, kernel, output_log
+from console.jobs import exit_cause, kernel, leases, output_log
 from console.jobs.command import AdoptedProcess, StartedCommand
 from console.jobs.containment import Containment
 from console.jobs.log_limit import LogLimit
@@ -55,9 +55,10 @@ WAKING_SIGNALS: Final = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGINT
 class Supervisor:
     """One attempt from claim to final status."""
 
-    def __init__(self, run_dir: str, attempt: int) -> None:
+    def __init__(self, run_dir: str, attempt: int, taken: list[leases.Lease]) -> None:
         self.run_dir = run_dir
         self.attempt = attempt
+        self.leases = taken
         self.spec: dict[str, Any] = read_json(f"{run_dir}/spec.json")
         self.options: dict[str, Any] = self.spec.get("options") or {}
         me = identity.identify(os.getpid())
@@ -77,6 +78,7 @@ class Supervisor:
             "cause": "",
             "evidence": "",
             "notice": "",
+            "devices": [lease.name for lease in taken],
         }
         self.status_file = StatusFile(run_dir)
         self.process: StartedCommand | AdoptedProcess | None = None
@@ -182,13 +184,22 @@ class Supervisor:
         context["environment"].pop("FOOTPLATE_RESUME", None)  # of a run that enqueued this one
         if self.attempt > 1:
             variables["FOOTPLATE_RESUME"] = "1"
+        variables |= leases.variables(self.leases)
         memory_bytes = self.options.get("memory_bytes")
         containment = Containment(self.spec["id"], self.attempt, self.me, memory_bytes)
         command = StartedCommand(self.spec["id"], containment)
         log, notice = output_log.open_log(self.run_dir)
         self.notices.append(notice)
         try:
-            command.start(self.argv(), self.spec["working_dir"], context, variables, log, signal_mask)
+            command.start(
+                self.argv(),
+                self.spec["working_dir"],
+                context,
+                variables,
+                log,
+                signal_mask,
+                [lease.descriptor for lease in self.leases],
+            )
         except BaseException:
             containment.remove()
             raise
@@ -380,7 +391,8 @@ def main() -> None:
     """Entry point: `supervisor.py RUN_DIR ATTEMPT`."""
     os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Supervisor(sys.argv[1], int(sys.argv[2])).run()
+    taken = leases.from_json(json.loads(sys.argv[3])) if len(sys.argv) > 3 else []
+    Supervisor(sys.argv[1], int(sys.argv[2]), taken).run()
 
 
 if __name__ == "__main__":

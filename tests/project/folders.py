@@ -66,7 +66,8 @@ def new_run(home: Path, folder: Path, *argv: str, **options: Any) -> str:
         host=os.uname().nodename,
         options=request.options,
     )
-    return spec.write_run_dir(str(home), new, request)
+    spec.write_run_dirs(str(home), [(new, request)])
+    return paths.run_dir(str(home), new.id)
 
 
 def work(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,99 @@
+"""New runs: recorded, given numbers and directories, made known to the index. All of a batch or none of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ulid import ULID
+
+from console.daemon import launch
+from console.jobs import spec
+from console.project.masking import mask_argv
+from store import identity, local_home, paths, removal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from console.daemon.data_life import DataLife, Record
+    from console.jobs.options import Adopted
+    from console.jobs.spec import Request, Spec
+    from store.ingest import Index
+
+
+class Enqueuer:
+    """Belongs to the keeper's thread."""
+
+    def __init__(
+        self,
+        home: str,
+        record: Record,
+        data_life: DataLife,
+        index: Callable[[], Index],
+        project_of: Callable[[str], str],
+    ) -> None:
+        """`project_of` names the watched project that a folder belongs to, or nothing."""
+        self._home = home
+        self._record = record
+        self._data_life = data_life
+        self._index = index
+        self._project_of = project_of
+
+    def enqueue(
+        self, requests: Sequence[Request], actor: str, action: str, adopted: Adopted | None = None, **details: Any
+    ) -> list[Spec]:
+        """Make run directories and rows of the index. Raises OSError, duckdb.Error: then there is none of them."""
+        numbers = self._numbers(len(requests))
+        new = [self._spec_of(request, no, adopted) for request, no in zip(requests, numbers, strict=True)]
+        first = new[0]
+        named: dict[str, Any] = {"run": first.id} if len(new) == 1 else {"runs": [each.id for each in new]}
+        said = {"no": new[-1].no, "argv": mask_argv(first.argv), "working_dir": first.working_dir}
+        self._record(actor, action, **named, **said, **details)
+        spec.write_run_dirs(self._home, list(zip(new, requests, strict=True)))
+        try:
+            self._index().add_runs([launch.columns_of_spec(each) for each in new])
+        except BaseException:
+            # Whoever asked is told that it failed: then they must not start with the next daemon either.
+            for each in new:
+                self._delete_run_dir(each.id)
+            raise
+        return new
+
+    def _numbers(self, count: int) -> list[int]:
+        numbers: list[int] = []
+        wanted = self._data_life.next_no()
+        for _ in range(count):
+            numbers.append(local_home.claim_number(self._home, wanted))
+            wanted = numbers[-1] + 1
+        self._data_life.took_no(numbers[-1])
+        return numbers
+
+    def _spec_of(self, request: Request, no: int, adopted: Adopted | None) -> Spec:
+        project = request.project if request.names_project else self._project_of(request.working_dir)
+        return spec.Spec(
+            format=spec.FORMAT,
+            id=request.id or str(ULID()),
+            no=no,
+            name=request.name,
+            project=project or request.project,
+            argv=request.argv,
+            working_dir=request.working_dir,
+            grace_s=request.grace_s,
+            params=spec.params_of(request.argv) | request.params,
+            created_at_s=time.time(),
+            host=os.uname().nodename,
+            boot_id=identity.boot_id(),
+            options=request.options,
+            interpreter=request.interpreter,
+            adopted=adopted,
+            queueing=request.queueing,
+        )
+
+    def _delete_run_dir(self, run_id: str) -> None:
+        run_dir = paths.run_dir(self._home, run_id)
+        if os.path.isdir(run_dir):
+            # Renamed first, out of what is scanned at start: a half-deleted run must not come back.
+            gone = os.path.join(paths.runs_dir(self._home), f".gone-{run_id}")
+            os.rename(run_dir, gone)
+            removal.remove_tree(gone)
