@@ -96,6 +96,10 @@ class RunRow(NamedTuple):
     archived: bool = False
     """Its files are packed away; metrics stay, the log comes back with `footplate archive --restore`."""
     tags: tuple[str, ...] = ()
+    sweep: str = ""
+    """The label of its sweep, such as s3."""
+    job: str = ""
+    """The job of a manifest that it was made from."""
 
     @property
     def label(self) -> str:

@@ -166,7 +166,7 @@ def dead_instance(disk: Path, outside: Path) -> None:
     # Slow beside DuckDB's blocks: what is left of the disk must go to a checkpoint, not to the metrics file.
     data = {**request_of(home), "argv": [sys.executable, "-c", STEADY, str(outside / "told"), str(outside / "stop")]}
     parsed = spec.parse_request(data)
-    new = keeper.call(lambda: keeper.submit(parsed, "tester")).result()
+    new = keeper.call(lambda: keeper.commands.submit(parsed, "tester")).result()
 
     told_clients: list[str] = []
 

@@ -19,6 +19,7 @@ from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_people import PeopleRoutes
+from console.daemon.routes_queue import QueueRoutes
 from console.jobs import spec
 from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
@@ -108,7 +109,7 @@ class Routes:
                 "matched_count": table.matched_count,
                 "offset": offset,
                 "now_s": now_s,
-                "rows": [translate.row(entry) for entry in table.entries],
+                "rows": [self._row(entry) for entry in table.entries],
             }
         )
 
@@ -117,7 +118,7 @@ class Routes:
         """Enqueue a run."""
         data = await body_of(request)
         parsed = spec.parse_request(data)
-        new = await self._command(lambda: self._keeper.submit(parsed, actor_of(data)))
+        new = await self._command(lambda: self._keeper.commands.submit(parsed, actor_of(data)))
         return answer({"id": new.id, "no": new.no}, 201)
 
     @guarded
@@ -128,7 +129,7 @@ class Routes:
         if not isinstance(pid, int) or pid <= 0:
             raise RefusedError(400, "pid must be the number of a process")
         try:
-            new = await self._command(lambda: self._keeper.adopt(pid, data))
+            new = await self._command(lambda: self._keeper.commands.adopt(pid, data))
         except AdoptionError as error:
             raise RefusedError(409, str(error), "`ps -u $USER` lists what could be") from error
         return answer({"id": new.id, "no": new.no}, 201)
@@ -144,7 +145,7 @@ class Routes:
         reference = request.path_params["reference"]
         found = await asyncio.to_thread(self._find, reference)
         body = await body_of(request)
-        if not await self._command(lambda: self._keeper.stop(found.id, actor_of(body))):
+        if not await self._command(lambda: self._keeper.commands.stop(found.id, actor_of(body))):
             raise RefusedError(409, f"r{found.no} {found.name} has ended already ({found.state})")
         return answer(await asyncio.to_thread(self._detail, found.id))
 
@@ -153,7 +154,7 @@ class Routes:
         """Let a held run start."""
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         body = await body_of(request)
-        if not await self._command(lambda: self._keeper.release(found.id, actor_of(body))):
+        if not await self._command(lambda: self._keeper.commands.release(found.id, actor_of(body))):
             raise RefusedError(409, f"r{found.no} {found.name} is not held ({found.state})")
         return answer(await asyncio.to_thread(self._detail, found.id))
 
@@ -244,6 +245,12 @@ class Routes:
             raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
         return found
 
+    def _row(self, entry: RunEntry) -> dict[str, Any]:
+        row = translate.row(entry)
+        if entry.state == "blocked":
+            row["cause"] = self._keeper.scheduler.reason_of(entry.id)
+        return row
+
     def _detail(self, reference: str) -> dict[str, Any]:
         found = self._find(reference)
         run_dir = paths.run_dir(self._home, found.id)
@@ -254,6 +261,8 @@ class Routes:
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
         detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
+        if found.state in protocol.WAITING_STATES:
+            detail["row"]["cause"] = self._keeper.scheduler.why(found.id) or found.cause
         if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):
             detail["code"]["state"] = CAPTURING
         return detail
@@ -285,6 +294,7 @@ def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes
             Route(f"{run}/log", routes.log),
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
+            *QueueRoutes(home, opened, keeper).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),

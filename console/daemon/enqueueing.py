@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from console.daemon import launch
+from console.daemon import launch, sweeps
 from console.jobs import spec
 from console.project.masking import mask_argv
 from store import identity, local_home, paths, removal
@@ -43,7 +43,10 @@ class Enqueuer:
     def enqueue(
         self, requests: Sequence[Request], actor: str, action: str, adopted: Adopted | None = None, **details: Any
     ) -> list[Spec]:
-        """Make run directories and rows of the index. Raises OSError, duckdb.Error: then there is none of them."""
+        """Make run directories and rows of the index. Raises OSError, duckdb.Error: then there is none of them.
+
+        `details` go into the audit trail, and into the file of the sweep when the runs are one.
+        """
         numbers = self._numbers(len(requests))
         new = [self._spec_of(request, no, adopted) for request, no in zip(requests, numbers, strict=True)]
         first = new[0]
@@ -51,7 +54,11 @@ class Enqueuer:
         said = {"no": new[-1].no, "argv": mask_argv(first.argv), "working_dir": first.working_dir}
         self._record(actor, action, **named, **said, **details)
         spec.write_run_dirs(self._home, list(zip(new, requests, strict=True)))
+        sweep = first.queueing.sweep
         try:
+            if sweep and sweeps.is_unfinished(self._home, sweep):
+                asked = {"actor": actor, "project": first.project, "job": first.queueing.job, "name": first.name}
+                sweeps.commit(self._home, sweep, {**asked, "argv": mask_argv(first.argv), **details})
             self._index().add_runs([launch.columns_of_spec(each) for each in new])
         except BaseException:
             # Whoever asked is told that it failed: then they must not start with the next daemon either.
@@ -59,6 +66,17 @@ class Enqueuer:
                 self._delete_run_dir(each.id)
             raise
         return new
+
+    def take_back_unfinished(self, waiting: Sequence[Spec]) -> set[str]:
+        """Take away the runs of sweeps that a killed daemon was about to make; returns their ids. Raises OSError."""
+        unfinished = {each.queueing.sweep for each in waiting if each.queueing.sweep}
+        unfinished = {label for label in unfinished if sweeps.is_unfinished(self._home, label)}
+        gone = {each.id for each in waiting if each.queueing.sweep in unfinished}
+        for run_id in gone:
+            self._delete_run_dir(run_id)
+        for label in unfinished:
+            sweeps.drop(self._home, label)
+        return gone
 
     def _numbers(self, count: int) -> list[int]:
         numbers: list[int] = []

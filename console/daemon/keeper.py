@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import sys
 import threading
@@ -11,31 +10,30 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from console.daemon import adoption, foreign, launch, pause
+from console.daemon import foreign, launch, pause
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
 from console.daemon.data_life import DataLife
 from console.daemon.enqueueing import Enqueuer
 from console.daemon.people import People
+from console.daemon.run_commands import RunCommands
 from console.daemon.scheduler import Scheduler
 from console.daemon.taking_up import fill_queue, take_up
 from console.daemon.watched import WatchedRun
-from console.jobs import reconcile, spec
 from console.protocol import ENDED_STATES
-from store import database, identity, paths
+from store import database, paths
 from store.ingest import Index
 from store.rollups import roll_up, runs_to_roll_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from console.daemon.changes import Changes
     from console.daemon.registry import Registry
     from console.daemon.scheduler import Admission
     from console.daemon.watched import Look
-    from console.jobs.options import Adopted
-    from console.jobs.spec import Request, Spec
+    from console.jobs.spec import Spec
 
 TICK_S: Final = 0.25
 """Between rounds while a run lives."""
@@ -85,6 +83,16 @@ class Keeper:
         )
         self.scheduler = Scheduler(home, lambda: self._cursor, report, registry.ask_trust)
         self._enqueuer = Enqueuer(home, self.record, self.data_life, lambda: self._index, registry.name_of)
+        self.commands = RunCommands(
+            home,
+            self.record,
+            self._enqueuer,
+            self.scheduler,
+            self.captures,
+            self._watched,
+            lambda: self._cursor,
+            self._move_queue_on,
+        )
         self._owed: dict[str, dict[str, Any]] = {}
         """What the index should say of runs that wait, or that ended without starting."""
         self._neighbours = foreign.Neighbours(home)
@@ -144,66 +152,12 @@ class Keeper:
         """Write a command into the audit trail, before it is carried out. Raises OSError."""
         self._journal.append(actor, action, **details)
 
-    def submit(self, request: Request, actor: str, adopted: Adopted | None = None) -> Spec:
-        """Make a run directory, record it, let it start. Raises OSError, duckdb.Error."""
-        return self.submit_all([request], actor, "run" if adopted is None else "adopt", adopted)[0]
-
-    def submit_all(
-        self, requests: Sequence[Request], actor: str, action: str, adopted: Adopted | None = None, **details: Any
-    ) -> list[Spec]:
-        """Enqueue runs, all or none; those that need not wait start at once. Raises OSError, duckdb.Error."""
-        states = self._states_of(after.run for each in requests for after in each.queueing.after)
-        new = self._enqueuer.enqueue(requests, actor, action, adopted, **details)
-        self.scheduler.add(new, states=states)
-        copied = [each for each in new if each.options.isolate]
-        alike = [each for each in new if not each.options.isolate]
-        self.captures.ask_all([paths.run_dir(self.home, each.id) for each in alike])
-        for each in copied:
-            self.captures.ask(paths.run_dir(self.home, each.id), "enqueue", copies=True)
-        self._owed.update(self._look_at_queue())
-        self._changes.tell(["runs"])
-        return new
-
-    def adopt(self, pid: int, asked: dict[str, Any]) -> Spec:
-        """Make a process that already runs a run. Raises AdoptionError, SpecError, OSError, duckdb.Error."""
-        live = [watched.spec.adopted for watched in self._watched.values()]
-        request, adopted = adoption.look_at(pid, asked, [each.process for each in live if each is not None])
-        return self.submit(request, str(asked.get("actor", "unknown"))[:100], adopted)
-
-    def stop(self, run_id: str, actor: str) -> bool:
-        """Ask a run to end; False when it has ended already. Raises OSError."""
-        if run_id in self.scheduler:
-            self._journal.append(actor, "stop", run=run_id)
-            return self.scheduler.stop(run_id, actor)
-        watched = self._watched.get(run_id)
-        if watched is None:
-            return False
-        self._journal.append(actor, "stop", run=run_id)
-        content = json.dumps({"format": spec.FORMAT, "actor": actor, "at_s": time.time()}).encode()
-        paths.write_atomically(f"{watched.run_dir}/stop.json", content)
-        watched.stop_signalled = False
-        return True
-
-    def release(self, run_id: str, actor: str) -> bool:
-        """Let a held run start; False when it is not held since a reboot. Raises OSError."""
-        if not self.scheduler.is_held(run_id):
-            return False
-        self._journal.append(actor, "release", run=run_id)
-        run_dir = paths.run_dir(self.home, run_id)
-        attempt = reconcile.current_attempt(run_dir)
-        note = {"format": spec.FORMAT, "actor": actor, "attempt": attempt, "boot_id": identity.boot_id()}
-        paths.write_atomically(f"{run_dir}/release.json", json.dumps(note).encode())
-        return self.scheduler.release(run_id)
-
     def _forget(self, run_id: str, no: int) -> None:
         self._index.forget(run_id, no)
 
-    def _states_of(self, run_ids: Iterable[str]) -> dict[str, str]:
-        wanted = sorted(set(run_ids))
-        if not wanted:
-            return {}
-        rows = self._cursor.execute("select id, state from run where id in (select unnest($ids))", {"ids": wanted})
-        return dict(rows.fetchall())
+    def _move_queue_on(self) -> None:
+        self._owed.update(self._look_at_queue())
+        self._changes.tell(["runs"])
 
     def _look_at_queue(self, *, can_start: bool = True) -> dict[str, dict[str, Any]]:
         """Start what may start and end what never will; returns what the index should say."""
@@ -234,6 +188,7 @@ class Keeper:
         states: dict[str, str] = dict(rows)
         found = take_up(self.home, states, self.captures, report, shared=self._neighbours.shared)
         self._watched.update(found.watched)
+        found.leave_out(self._enqueuer.take_back_unfinished([each for each, _ in found.waiting]))
         if found.unknown:
             self._index.add_runs([launch.columns_of_spec(each) for each in found.unknown])
             self.people.expect(each.id for each in found.unknown)

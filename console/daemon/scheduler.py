@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -80,6 +80,8 @@ class Scheduler:
         self.queue = RunQueue()
         self.lock = threading.Lock()
         """Held while the queue changes, and by other threads that read it."""
+        self.devices_of: dict[str, tuple[str, ...]] = {}
+        """Names of the devices that were given to a live run, as far as this daemon gave them."""
         self.live: dict[str, Live] = {}
         self._specs: dict[str, Spec] = {}
         self._told: dict[str, tuple[str, str]] = {}
@@ -129,10 +131,31 @@ class Scheduler:
         """A run counts as live from now on."""
         self.live[spec.id] = Live(spec, time.monotonic())
 
+    def spec_of(self, run_id: str) -> Spec:
+        """What was asked of a run that waits."""
+        return self._specs[run_id]
+
+    def reason_of(self, run_id: str) -> str:
+        """Why a run waits, as far as its own standing says; for any thread. Empty for one that does not wait."""
+        with self.lock:
+            return self.queue.standing(run_id).reason if run_id in self.queue.waiting else ""
+
+    def why(self, run_id: str) -> str:
+        """Why a run waits, what is taken by others included; for any thread."""
+        with self.lock:
+            if run_id not in self.queue.waiting:
+                return ""
+            standing = self.queue.standing(run_id)
+            why: dict[str, str] = {}
+            if standing.state == "queued":
+                deque(self.queue.review(self.free(), time.time(), why=why), maxlen=0)
+            return why.get(run_id) or standing.reason
+
     def ended(self, spec: Spec, columns: Mapping[str, Any]) -> None:
         """A run has ended, whoever looked after it; `columns` as for the index."""
         state = str(columns.get("state", ""))
         lived = self.live.pop(spec.id, None)
+        self.devices_of.pop(spec.id, None)
         self._due = True
         with self.lock:
             for run_id in self.queue.settle(spec.id, outcome_of(state)):
@@ -152,6 +175,10 @@ class Scheduler:
             return False
         self._stops[run_id] = actor
         return True
+
+    def of_sweep(self, label: str) -> list[str]:
+        """Ids of the waiting runs of a sweep."""
+        return [run_id for run_id, each in self._specs.items() if each.queueing.sweep == label]
 
     def release(self, run_id: str) -> bool:
         """Let go of the hold that a reboot put on a run; False when there is none."""
@@ -275,6 +302,8 @@ class Scheduler:
             spec = self._specs[each.id]
             got = tuple(in_hand.pop(0) for _ in range(each.wants.devices))
             found.starts.append(Admission(spec, each.attempt, got))
+            if got:
+                self.devices_of[each.id] = tuple(lease.name for lease in got)
             self._let_go(each.id)
             self.started(spec)
         for lease in in_hand:

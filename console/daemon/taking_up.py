@@ -13,7 +13,7 @@ from console.protocol import ENDED_STATES
 from store import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from console.daemon.captures import Captures
     from console.daemon.scheduler import Scheduler
@@ -33,6 +33,11 @@ class TakenUp:
     """Those that the index does not know at all."""
     packed: list[str] = field(default_factory=list)
     """Ids of archived ones among them."""
+
+    def leave_out(self, run_ids: Container[str]) -> None:
+        """Runs that wait and are no longer there."""
+        self.waiting = [each for each in self.waiting if each[0].id not in run_ids]
+        self.unknown = [each for each in self.unknown if each.id not in run_ids]
 
 
 def take_up(

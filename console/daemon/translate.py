@@ -52,6 +52,8 @@ def row(entry: RunEntry) -> dict[str, Any]:
         "pinned": entry.pinned,
         "archived": entry.archived,
         "tags": list(entry.tags),
+        "sweep": entry.sweep,
+        "job": entry.job,
     }
 
 

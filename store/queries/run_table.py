@@ -56,6 +56,8 @@ class RunEntry:
     attempts_max: int
     pinned: bool
     archived: bool
+    sweep: str
+    job: str
     tags: tuple[str, ...]
     usage: tuple[float | None, float | None, int | None]
     """User and system CPU seconds, most resident bytes."""
@@ -82,6 +84,7 @@ SELECT: Final = """
     select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
         run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
         run.signal, run.cause_kind, run.attempt, run.attempts_max, run.pinned, run.archived_at_s is not null,
+        run.sweep, run.job,
         (select list(tag.name order by tag.name) from tag where tag.run_id = run.id),
         run.user_cpu_s, run.system_cpu_s, run.max_resident_bytes,
         metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count
@@ -194,6 +197,20 @@ def notes_of(cursor: Cursor, run_id: str) -> list[tuple[str, float, str, str]]:
     return cursor.execute(
         "select id, at_s, actor, text from note where run_id = ? order by at_s, id", [run_id]
     ).fetchall()
+
+
+def count_by_sweep(cursor: Cursor) -> dict[str, dict[str, int]]:
+    """How many runs of each sweep are in which state, by label."""
+    found: dict[str, dict[str, int]] = {}
+    rows = cursor.execute("select sweep, state, count(*) from run where sweep <> '' group by sweep, state").fetchall()
+    for sweep, state, number in rows:
+        found.setdefault(sweep, {})[state] = number
+    return found
+
+
+def runs_of_sweep(cursor: Cursor, label: str) -> list[RunEntry]:
+    """The runs of a sweep, by number."""
+    return list(map(entry, cursor.execute(f"{SELECT} where run.sweep = ? order by run.no", [label]).fetchall()))
 
 
 def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
