@@ -83,11 +83,13 @@ def print_runs(rows: Sequence[RunRow], now_s: float) -> None:
         print(line_of(line, widths, total))
 
 
-def line_of(cells: Sequence[str], widths: Sequence[int], total: int) -> str:
+def line_of(
+    cells: Sequence[str], widths: Sequence[int], total: int, columns: Sequence[tuple[str, str, int]] = COLUMNS
+) -> str:
     """Cells side by side, cut at the width of the terminal."""
     parts = [
         text_format.fit(cell, width, align="right" if align == ">" else "left", ellipsis="~" if ascii_only() else "…")
-        for cell, width, (_, align, _) in zip(cells, widths, COLUMNS, strict=True)
+        for cell, width, (_, align, _) in zip(cells, widths, columns, strict=True)
         if width
     ]
     return text_format.fit("  ".join(parts), total, ellipsis="").rstrip()

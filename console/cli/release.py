@@ -25,7 +25,8 @@ def execute(options: Namespace) -> int:
     if options.all == bool(options.runs):
         return output.usage_error("name the runs, or give --all")
     if options.all:
-        references = [row.id for row in client.runs(states="held", limit=10_000).rows]
+        entries = client.get("/queue", {"limit": 20_000})["entries"]
+        references = [entry["id"] for entry in entries if entry["releasable"]]
     else:
         # All names are looked up first: a typo in the third must not leave the first two released.
         references = [client.run(reference).row.id for reference in options.runs]

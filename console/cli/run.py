@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
-import resource
 import shlex
 import shutil
 import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from console.cli import output, quantities
+from console.cli import output, quantities, shell
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 from console.project import interpreter
@@ -56,6 +54,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", default="", metavar="COMMAND", help="what further attempts execute, quoted as one")
     parser.add_argument("--isolate", default="", choices=["worktree"], help="run in a copy of the code as it is now")
     parser.add_argument("--autoresume", action="store_true", help="start by itself after a reboot, instead of held")
+    parser.add_argument("--queue", action="store_true", help="wait for a slot, as jobs and sweeps do")
+    parser.add_argument(
+        "--after", action="append", default=[], metavar="RUN[:ok|any|not-ok]", help="start once that run has ended so"
+    )
+    parser.add_argument("--priority", type=int, default=0, metavar="N", help="-100 to 100, higher goes first")
+    parser.add_argument("--devices", type=int, default=0, metavar="N", help="how many declared devices to have alone")
+    parser.add_argument("--mutex", action="append", default=[], metavar="NAME", help="never at once with others of it")
     parser.add_argument("--json", action="store_true", help="print the run as JSON: at once with -d, else at its end")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     parser.epilog = (
@@ -78,10 +83,13 @@ def execute(options: Namespace) -> int:
     client = Client()
     try:
         limits = options_of(options)
+        queueing = queueing_of(client, options)
     except ValueError as error:
         return output.usage_error(str(error))
-    asked = request(argv, name=options.name, project=options.project, grace_s=options.grace, environment=environment())
-    new = client.submit(asked | {"options": limits})
+    asked = request(
+        argv, name=options.name, project=options.project, grace_s=options.grace, environment=dict(os.environ)
+    )
+    new = client.submit(asked | {"options": limits, "queueing": queueing})
     if options.detach:
         if options.json:
             output.print_json(new)
@@ -122,40 +130,34 @@ def options_of(options: Namespace) -> dict[str, Any]:
 
 
 def request(argv: list[str], *, name: str, project: str, grace_s: float, environment: dict[str, str]) -> dict[str, Any]:
-    """The run as the daemon takes it, with the context of this process."""
-    limits = {
-        limit: list(resource.getrlimit(getattr(resource, limit)))
-        for limit in dir(resource)
-        if limit.startswith("RLIMIT_") and limit != "RLIMIT_OFILE"
-    }
-    umask = os.umask(0o077)
-    os.umask(umask)
-    folder = working_dir()
-    return {
+    """The run as the daemon takes it, with the context of this process but for its environment."""
+    folder = shell.working_dir()
+    return shell.context() | {
         "argv": argv,
         "working_dir": folder,
         "interpreter": interpreter.choose(argv, environment, folder),
         "environment": environment,
-        "umask": umask,
-        "limits": limits,
         "name": name,
         "project": project,
         "grace_s": grace_s,
-        "actor": getpass.getuser(),
     }
 
 
-def environment() -> dict[str, str]:
-    """The environment of this process, which the command gets."""
-    return dict(os.environ)
-
-
-def working_dir() -> str:
-    """Where we are; raises ClientError when that folder is gone."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError as error:
-        raise ClientError("the current directory was removed", "cd to one that exists") from error
+def queueing_of(client: Client, options: Namespace) -> dict[str, Any]:
+    """What the run asks of the queue. Raises ClientError for a run that is not there, ValueError for a condition."""
+    after = []
+    for word in options.after:
+        reference, _, on = word.partition(":")
+        if on not in ("", "ok", "any", "not-ok"):
+            raise ValueError(f"--after {word}: the condition must be ok, any or not-ok")
+        after.append({"run": client.run(reference).row.id, "on": on or "ok"})
+    return {
+        "takes_slot": options.queue,
+        "priority": options.priority,
+        "after": after,
+        "devices": options.devices,
+        "mutex": options.mutex,
+    }
 
 
 def cannot_execute(program: str) -> tuple[str, int] | None:

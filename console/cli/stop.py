@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from console import protocol
 from console.cli import output
+from console.cli.pause import SWEEP
 from console.client import Client, DaemonUnavailable
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ WAIT_MAX_ROUNDS: Final = 10_000
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("runs", nargs="+", metavar="run", help="r12, 12, its id, or the first characters of the id")
+    parser.add_argument("runs", nargs="+", metavar="run", help="r12, 12, its id or its start, or a sweep: s3")
     parser.add_argument("--no-wait", action="store_true", help="return once the request is recorded")
     parser.add_argument("--json", action="store_true", help="print the runs as JSON")
 
@@ -28,9 +29,14 @@ def execute(options: Namespace) -> int:
     """Ask every named run to end, then wait for the ends."""
     client = Client()
     # All names are looked up first: a typo in the third must not leave the first two stopped.
-    found = [client.run(reference) for reference in options.runs]
-    asked = [client.stop(detail.row.id, getpass.getuser()) for detail in found]
-    details = asked if options.no_wait else [wait_for_end(client, detail.row.id) for detail in asked]
+    found = [client.run(reference) for reference in options.runs if not SWEEP.fullmatch(reference)]
+    labels = [reference for reference in options.runs if SWEEP.fullmatch(reference)]
+    for label in labels:
+        client.get(f"/sweeps/{label}")
+    ids = [client.stop(detail.row.id, getpass.getuser()).row.id for detail in found]
+    for label in labels:
+        ids += client.post(f"/sweeps/{label}/stop", {"actor": getpass.getuser()})["runs"]
+    details = [client.run(run_id) if options.no_wait else wait_for_end(client, run_id) for run_id in ids]
     if options.json:
         output.print_json(details)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -93,14 +93,8 @@ def request_for(
         "isolate": job.isolate,
         "autoresume": job.autoresume,
     }
-    if job.retry is not None:
-        resume = list(filled.resume)
-        options["retry"] = {
-            "on": list(job.retry.on),
-            "max": job.retry.max,
-            "delay_s": job.retry.delay_s,
-            "resume": resume,
-        }
+    if filled.retry is not None:
+        options["retry"] = asdict(filled.retry)
     asked = {
         "argv": list(filled.argv),
         "working_dir": folder,

@@ -53,6 +53,7 @@ def view(scheduler: Scheduler, durations: Mapping[tuple[str, str], float], limit
                 "project": spec.project,
                 "state": standing.state,
                 "reason": reason or ("it starts now" if each.id in starting else ""),
+                "releasable": scheduler.is_held(each.id),
                 "priority": each.priority,
                 "sweep": each.wants.sweep,
                 "job": each.wants.job,
