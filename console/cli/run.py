@@ -12,7 +12,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from console.cli import output, quantities
+from console import quantities
+from console.cli import output
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 from console.project import interpreter
