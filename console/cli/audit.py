@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from console.cli import output, quantities
+from console import quantities
+from console.cli import output
 from console.client import Client
 from console.tui import text_format
 

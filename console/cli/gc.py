@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from console.cli import long_work, output, quantities
+from console import quantities
+from console.cli import long_work, output
 from console.client import Client, ClientError
 from console.tui import text_format
 

@@ -10,7 +10,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from console.cli import output, quantities, shell
+from console import quantities
+from console.cli import output, shell
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 from console.project import interpreter

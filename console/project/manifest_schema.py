@@ -1,0 +1,186 @@
+"""The keys of `footplate.toml`: names, kinds and defaults, checked by pydantic. The text under each is its reference.
+
+Import this late: pydantic takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator
+
+from console.jobs.exit_cause import RETRY_GROUPS
+from console.jobs.options import (
+    DEFAULT_LOG_LIMIT_BYTES,
+    LOG_LIMIT_MIN_BYTES,
+    MEMORY_MIN_BYTES,
+    RETRY_MAX,
+    TIMEOUT_MAX_S,
+)
+from console.project import manifest_values as values
+from console.project.manifest_model import ON_WORDS, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key takes, in words for people."""
+
+    words: str
+
+
+def kind(words: str, check: Callable[[Any], Any]) -> tuple[Kind, PlainValidator]:
+    """What makes a field one that `check` reads; it raises `manifest_values.Wrong`."""
+    return Kind(words), PlainValidator(check)
+
+
+DAY_S: Final = 86400.0
+Text = Annotated[str, *kind("text", values.text)]
+Flag = Annotated[bool, *kind("true or false", values.flag)]
+Duration = Annotated[float, *kind("time", values.duration(0.001, TIMEOUT_MAX_S))]
+Wait = Annotated[float, *kind("time", values.duration(0, DAY_S))]
+Names = Annotated[tuple[str, ...], *kind("name or list of names", values.names)]
+Globs = Annotated[tuple[str, ...], *kind("pattern or list of patterns", values.patterns)]
+Command = Annotated[str | tuple[str, ...], *kind("text or list of words", values.command)]
+
+
+class Section(BaseModel):
+    """A table of the manifest: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class MetricTable(Section):
+    """`primary_metric` of a project."""
+
+    key: Text
+    """The metric that stands for a run, such as `valid/auc`."""
+    goal: Annotated[str, *kind("minimize or maximize", values.one_of("minimize", "maximize"))] = ""
+    """Which direction is better; without it, the name of the metric decides."""
+
+
+class ProjectTable(Section):
+    """`[project]`: about the folder as a whole."""
+
+    name: Text = ""
+    """What the project is called; without it, the name of its folder."""
+    primary_metric: MetricTable | None = None
+    """The metric that stands for a run of this project."""
+    interpreter: Text = ""
+    """The Python that `{python}` stands for, a path relative to the folder; without it, one is looked for."""
+
+
+class AfterTable(Section):
+    """An entry of `after`."""
+
+    job: Text
+    """The job that must have ended before."""
+    on: Annotated[str, *kind(", ".join(ON_WORDS), values.one_of(*ON_WORDS))] = "ok"
+    """How it must have ended: `ok` finished, `not-ok` in any other way, `any` either."""
+
+
+class RetryTable(Section):
+    """`retry` of a job."""
+
+    on: Annotated[tuple[str, ...], *kind("list of causes", values.some_of(*RETRY_GROUPS))] = ("interrupted",)
+    """After which causes another attempt is made; see [Why a run ended](causes.md)."""
+    max: Annotated[int, *kind(f"number, 1 to {RETRY_MAX}", values.whole(1, RETRY_MAX))] = 1
+    """Attempts after the first one."""
+    delay: Wait = 10.0
+    """Before the second attempt; doubles with each further one, up to an hour."""
+    resume: Annotated[str | tuple[str, ...], *kind("text or list of words", values.command)] = ()
+    """What further attempts execute, with the placeholders of `command`; without it, the command again."""
+
+
+class TriggerTable(Section):
+    """`trigger` of a job: what queues it by itself, once the manifest is trusted."""
+
+    on_change: Globs = ()
+    """Files whose changed content queues the job."""
+    cron: Annotated[str, *kind("five fields", values.cron)] = ""
+    """Times at which the job is queued, such as `0 3 * * *`, in the machine's time zone."""
+    cooldown: Wait = 60.0
+    """The shortest time from one start by this trigger to the next."""
+
+
+class CheckpointTable(Section):
+    """`checkpoint` of a job."""
+
+    signal: Annotated[str, *kind("signal", values.signal_name)]
+    """Sent to the command before a stop or at its timeout, such as `USR1`."""
+    time: Wait = 30.0
+    """How long the command may take for it before it gets TERM."""
+
+
+class JobTable(Section):
+    """`[jobs.NAME]`: a command with a name and defaults."""
+
+    command: Command
+    """What is executed, with placeholders; as a list, one entry for each word."""
+    shell: Flag = False
+    """Hand the command to `/bin/sh`: for pipes, redirections, `&&` and variables of the shell."""
+    description: Text = ""
+    """What it is for, in a sentence."""
+    params: Annotated[dict[str, Value], *kind("table of text, numbers, true or false", values.params)] = {}
+    """The placeholders of the command with their defaults; the script also finds them in `FOOTPLATE_PARAM_<name>`."""
+    gpus: Annotated[int, *kind("number, 0 to 64", values.whole(0, 64))] = 0
+    """How many GPUs a run needs."""
+    memory: Annotated[int | None, *kind("size", values.size(MEMORY_MIN_BYTES))] = None
+    """The most memory of all processes of a run together; without it, no limit."""
+    timeout: Annotated[float | None, *kind("time", values.duration(0.001, TIMEOUT_MAX_S))] = None
+    """A run is ended after this long; without it, never."""
+    grace: Wait = 10.0
+    """How long a stopped run may take to end before it is killed."""
+    retry: RetryTable | None = None
+    """When another attempt is made by itself; without it, never."""
+    after: Annotated[tuple[AfterTable, ...], Kind("job, table, or list of both"), BeforeValidator(values.after)] = ()
+    """Jobs that must have ended before a run of this one starts."""
+    trigger: TriggerTable | None = None
+    """What queues the job by itself, once the manifest is trusted."""
+    priority: Annotated[int, *kind("number, -100 to 100", values.whole(-100, 100))] = 0
+    """Runs of higher priority start first."""
+    env: Annotated[dict[str, str], *kind("table of text", values.env)] = {}
+    """Variables on top of the environment."""
+    cwd: Annotated[str, *kind("folder inside the project", values.folder)] = ""
+    """Where the command is started; without it, in the project's folder."""
+    outputs: Globs = ()
+    """Files that the job writes: they never set off a trigger of the job itself."""
+    mutex: Names = ()
+    """Runs that share a name here never run at the same time."""
+    isolate: Annotated[str, *kind("worktree", values.one_of("worktree"))] = ""
+    """`worktree`: run in a copy of the code as it is when the run is queued; see [Capture](capture.md)."""
+    log_limit: Annotated[int, *kind("size", values.size(LOG_LIMIT_MIN_BYTES))] = DEFAULT_LOG_LIMIT_BYTES
+    """Over it, the middle of the log is given up."""
+    checkpoint: CheckpointTable | None = None
+    """A signal that lets the command save its state before it is ended; without it, none."""
+    autoresume: Flag = False
+    """Start by itself after a reboot, instead of being held."""
+
+
+class ManifestTable(Section):
+    """The whole file."""
+
+    project: ProjectTable = ProjectTable()
+    """About the folder as a whole."""
+    jobs: Annotated[dict[str, JobTable], Kind("tables [jobs.NAME]"), BeforeValidator(values.job_names)] = {}
+    """The jobs, each in a table `[jobs.NAME]`."""
+    cost: Annotated[dict[str, Any], *kind("table", values.table)] = {}
+    """Not used yet."""
+    monitor: Annotated[dict[str, Any], *kind("tables [monitor.NAME]", values.tables)] = {}
+    """Not used yet."""
+
+
+TABLES: Final[dict[tuple[str, ...], type[Section]]] = {
+    (): ManifestTable,
+    ("project",): ProjectTable,
+    ("project", "primary_metric"): MetricTable,
+    ("jobs", "*"): JobTable,
+    ("jobs", "*", "retry"): RetryTable,
+    ("jobs", "*", "after"): AfterTable,
+    ("jobs", "*", "trigger"): TriggerTable,
+    ("jobs", "*", "checkpoint"): CheckpointTable,
+}
+"""Every table by its key; the star stands for the name of a job."""
