@@ -89,6 +89,8 @@ class Scheduler:
         self._changed: OrderedDict[str, None] = OrderedDict()
         self._stops: dict[str, str] = {}
         """Runs that somebody stopped before they started, and who."""
+        self._last_ended: dict[tuple[str, str], tuple[int, float]] = {}
+        """By manifest and job: the run that ended last, and when (monotonic)."""
         self._guard = SweepGuard(cursor)
         self._trust: dict[str, tuple[float, str]] = {}
         """By folder: until when (monotonic) a verdict holds, and why its runs may not start; empty when they may."""
@@ -156,6 +158,8 @@ class Scheduler:
         state = str(columns.get("state", ""))
         lived = self.live.pop(spec.id, None)
         self.devices_of.pop(spec.id, None)
+        if spec.queueing.manifest_dir:
+            self._last_ended[spec.queueing.manifest_dir, spec.queueing.job] = (spec.no, time.monotonic())
         self._due = True
         with self.lock:
             for run_id in self.queue.settle(spec.id, outcome_of(state)):
@@ -190,6 +194,21 @@ class Scheduler:
             self._touch(run_id)
         self._due = True
         return True
+
+    def active_run(self, manifest_dir: str, jobs: set[str], since_s: float) -> str:
+        """A run of these jobs of a manifest that lives, or ended after `since_s` (monotonic), such as r5; else empty."""
+        for live in list(self.live.values()):
+            wants = live.spec.queueing
+            if wants.manifest_dir == manifest_dir and wants.job in jobs:
+                return f"r{live.spec.no}"
+        ended = [self._last_ended.get((manifest_dir, job), (0, -1.0)) for job in jobs]
+        return next((f"r{no}" for no, ended_s in ended if ended_s > since_s), "")
+
+    def waiting_run(self, manifest_dir: str, job: str) -> int:
+        """The number of a run of a job that a manifest wanted by itself and that waits; 0 for none. For any thread."""
+        with self.lock:
+            found = (each for each in self.queue.waiting.values() if each.wants.origin in ("trigger", "cron"))
+            return next((each.no for each in found if (each.wants.manifest_dir, each.wants.job) == (manifest_dir, job)), 0)
 
     def is_held(self, run_id: str) -> bool:
         """Whether a reboot holds a run."""

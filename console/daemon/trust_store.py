@@ -45,7 +45,13 @@ def write_trust(folder: str, record: TrustRecord, shell: dict[str, Any]) -> None
     """Trust a text; what it starts gets the environment of the shell that said so. Raises OSError."""
     # The shell first: without it nothing could start, and the trust is what starts things.
     paths.write_atomically(os.path.join(folder, "environment.json"), json.dumps({"format": FORMAT, **shell}).encode())
-    content = {"format": FORMAT, "text_hash": record.text_hash, "text": record.text, "by": record.by, "at_s": record.at_s}
+    content = {
+        "format": FORMAT,
+        "text_hash": record.text_hash,
+        "text": record.text,
+        "by": record.by,
+        "at_s": record.at_s,
+    }
     paths.write_atomically(os.path.join(folder, "trust.json"), json.dumps(content).encode())
 
 
@@ -85,9 +91,7 @@ def read_triggers(folder: str) -> dict[str, TriggerState]:
 
 def write_triggers(folder: str, states: dict[str, TriggerState]) -> None:
     """Write down what they have seen. Raises OSError."""
-    jobs = {
-        name: {each: getattr(state, each) for each in TriggerState.__slots__} for name, state in states.items()
-    }
+    jobs = {name: {each: getattr(state, each) for each in TriggerState.__slots__} for name, state in states.items()}
     paths.write_atomically(os.path.join(folder, "triggers.json"), json.dumps({"format": FORMAT, "jobs": jobs}).encode())
 
 

@@ -1,0 +1,449 @@
+"""Watched projects: reads their manifests, judges trust, keeps what their triggers saw, starts what they want.
+
+One thread of its own does all that touches users' folders, which may hang on a lost server: neither the event loop nor
+the thread that writes ever waits for it. Nothing of a folder is executed by looking at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from console.daemon import job_runs, trust_store
+from console.daemon.http import RefusedError
+from console.daemon.scans import Scans
+from console.daemon.triggers import Triggers
+from console.daemon.watcher import Watcher
+from console.project import trust as trusting
+from console.project.manifest_model import FILE_NAME, ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from console.daemon.changes import Changes
+    from console.daemon.keeper import Keeper
+    from console.daemon.registry import Registry, WatchedProject
+    from console.jobs.spec import Request, Spec
+    from console.project.manifest_model import Manifest
+    from console.project.trust import Trust
+
+INBOX_MAX: Final = 4096
+LOOK_S: Final = 60.0
+"""The longest time between two looks at what falls due: the clock may be set."""
+BUSY_LOOK_S: Final = 0.1
+"""While a scan is under way."""
+KEEPER_TIMEOUT_S: Final = 30.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A manifest to start jobs of."""
+
+    root: str
+    name: str
+    manifest: Manifest
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Tracked:
+    """One watched project; belongs to the thread of `Projects`."""
+
+    project: WatchedProject
+    trust: Trust
+    manifest: Manifest | None = None
+    """The last good one."""
+    triggers: Triggers | None = None
+    errors: list[str] = field(default_factory=list)
+    """What could not be done for it lately."""
+
+
+class Projects:
+    """See the head of the module. Only what says so may be used from other threads."""
+
+    def __init__(self, registry: Registry, keeper: Keeper, changes: Changes, report: Callable[[str], None]) -> None:
+        self.registry = registry
+        self._keeper = keeper
+        self._changes = changes
+        self._report = report
+        self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_MAX)
+        self._settled: set[str] = set()
+        """Roots in which something changed and is quiet again; bounded by the number of projects."""
+        self._lock = threading.Lock()
+        self._tracked: dict[str, Tracked] = {}
+        self._rows: tuple[dict[str, Any], ...] = ()
+        self._ending = False
+        self._scans = Scans()
+        self._watcher = Watcher(self._on_settled)
+        self._thread = threading.Thread(target=self._run, name="projects")
+
+    def start(self) -> None:
+        """Begin to look after the projects."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; a folder that hangs is not waited for."""
+        self._ending = True
+        self._wake()
+        self._thread.join(timeout=5.0)
+        self._watcher.close()
+        self._scans.close()
+
+    @property
+    def needed(self) -> bool:
+        """Whether something may start by itself, so that the daemon must stay; for any thread."""
+        return any(row["armed"] for row in self._rows)
+
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """Every project as JSON; for any thread."""
+        return self._rows
+
+    def call(self, command: Callable[[], Result]) -> Future[Result]:
+        """Have the thread run `command`; from any thread. Raises queue.Full."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(command())
+                except BaseException as error:
+                    future.set_exception(error)
+
+        self._inbox.put_nowait(run)
+        return future
+
+    def load(self, folder: str) -> Loaded:
+        """The manifest of a folder or of one above it; for any thread but the event loop's. Raises RefusedError."""
+        root = manifest_dir(folder)
+        if not root:
+            hint = "`footplate init` proposes one, or give a command: footplate run -- python train.py"
+            raise RefusedError(404, f"no {FILE_NAME} in {folder} or above it", hint)
+        project = self.registry.at(root)
+        notes: tuple[str, ...] = ()
+        try:
+            manifest = read_manifest(root)
+        except ManifestError as error:
+            last_good = self._last_good(root)
+            if last_good is None:
+                raise RefusedError(409, str(error), "mend it, and try again") from error
+            manifest, notes = last_good, (f"{error}: the last good text is used",)
+        name = project.name if project is not None else manifest.name or os.path.basename(root)
+        return Loaded(root, name, manifest, notes + manifest.notices)
+
+    def trust_problem(self, root: str) -> str:
+        """Why nothing of a manifest may start by itself now; empty when it may. For any thread but the event loop's."""
+        return problem_of(self._judge(root))
+
+    def watch(self, root: str, name: str, actor: str) -> dict[str, Any]:
+        """Watch a folder. Raises RefusedError, OSError."""
+        if self.registry.at(root) is not None:
+            raise RefusedError(409, f"{root} is watched already", "`footplate projects` lists what is")
+        taken = next((each for each in self.registry.all() if each.name == (name or os.path.basename(root))), None)
+        if taken is not None:
+            hint = "give another name: footplate watch --name NAME"
+            raise RefusedError(409, f"the project of {taken.root} is called {taken.name} already", hint)
+        self._record(actor, "watch", folder=root, name=name)
+        try:
+            project = self.registry.add(root, name, actor)
+        except ValueError as error:
+            raise RefusedError(409, str(error), "`footplate unwatch` makes room") from error
+        self._take_up(project)
+        self._publish()
+        return self._row_at(root)
+
+    def unwatch(self, root: str, actor: str) -> None:
+        """Watch a folder no more; its runs stay. Raises RefusedError, OSError."""
+        if self.registry.at(root) is None:
+            raise RefusedError(404, f"{root} is not watched", "`footplate projects` lists what is")
+        self._record(actor, "unwatch", folder=root)
+        self._watcher.unwatch(root)
+        self._scans.cancel(root)
+        self._tracked.pop(root, None)
+        self.registry.remove(root)
+        self._publish()
+
+    def trust(self, root: str, wanted_hash: str, shell: dict[str, Any], actor: str) -> dict[str, Any]:
+        """Let a manifest start commands by itself. Raises RefusedError, OSError.
+
+        `wanted_hash`: of the text that the person has seen; empty for the one that is there now.
+        """
+        tracked = self._tracked.get(root)
+        if tracked is None:
+            raise RefusedError(404, f"{root} is not watched", f"`footplate watch {root}` first")
+        self._examine(tracked)
+        found = tracked.trust
+        if found.state in ("none", "broken", "unsafe") or tracked.manifest is None:
+            raise RefusedError(409, found.reason or f"{root} has no {FILE_NAME}", "mend it, then trust it")
+        if wanted_hash and wanted_hash != found.text_hash:
+            raise RefusedError(409, f"{FILE_NAME} has changed since you looked at it", "look again: `footplate trust`")
+        self._record(actor, "trust", folder=root, text_hash=found.text_hash)
+        record = trusting.TrustRecord(found.text_hash, tracked.manifest.text, actor, time.time())
+        trust_store.write_trust(tracked.project.dir(self.registry.home), record, shell)
+        self._examine(tracked)
+        self._answer_trust(root, problem_of(tracked.trust))
+        self._publish()
+        return self._row_at(root)
+
+    def revoke(self, root: str, actor: str) -> dict[str, Any]:
+        """Let a manifest start nothing by itself any more. Raises RefusedError, OSError."""
+        tracked = self._tracked.get(root)
+        if tracked is None:
+            raise RefusedError(404, f"{root} is not watched", "`footplate projects` lists what is")
+        self._record(actor, "revoke", folder=root)
+        trust_store.drop_trust(tracked.project.dir(self.registry.home))
+        self._examine(tracked)
+        self._answer_trust(root, problem_of(tracked.trust))
+        self._publish()
+        return self._row_at(root)
+
+    def _run(self) -> None:
+        for project in self.registry.all():
+            self._guarded(lambda project=project: self._take_up(project), project.root)  # type: ignore[misc]
+        self._publish()
+        while not self._ending:
+            with contextlib.suppress(queue.Empty):
+                self._inbox.get(timeout=self._patience_s())()
+            if not self._ending:
+                self._work()
+
+    def _work(self) -> None:
+        """One round: questions about trust, folders that settled, scans that are done, what falls due."""
+        changed = False
+        with contextlib.suppress(queue.Empty):
+            while True:
+                folder = self.registry.questions.get_nowait()
+                self._guarded(lambda folder=folder: self._answer_trust(folder, self.trust_problem(folder)), folder)  # type: ignore[misc]
+                self.registry.answered(folder)
+        with self._lock:
+            settled, self._settled = self._settled, set()
+        for root in sorted(settled & self._tracked.keys()):
+            changed = True
+            self._guarded(lambda root=root: self._look_at(self._tracked[root]), root)  # type: ignore[misc]
+        for root, result in self._scans.finished():
+            tracked = self._tracked.get(root)
+            if tracked is not None and tracked.triggers is not None:
+                changed = True
+                self._guarded(lambda t=tracked.triggers, r=result: t.scanned(r), root)  # type: ignore[misc]
+        for tracked in list(self._tracked.values()):
+            if tracked.triggers is not None:
+                changed = self._guarded(tracked.triggers.fire_due, tracked.project.root) or changed
+        if changed:
+            self._publish()
+
+    def _guarded(self, work: Callable[[], Any], root: str) -> Any:
+        """One folder that cannot be read must not keep the others from it."""
+        try:
+            return work()
+        except (OSError, RefusedError, ValueError, RuntimeError, queue.Full, TimeoutError) as error:
+            tracked = self._tracked.get(root)
+            said = f"{type(error).__name__}: {error}" if not isinstance(error, (OSError, RefusedError)) else str(error)
+            if tracked is not None and said not in tracked.errors:
+                tracked.errors = [*tracked.errors[-4:], said]
+            self._report(f"the project in {root}: {said}")
+            return True
+
+    def _patience_s(self) -> float:
+        if self._scans.busy:
+            return BUSY_LOOK_S
+        now_s = time.time()
+        due = [each.triggers.next_due_s(now_s) for each in self._tracked.values() if each.triggers is not None]
+        waits = [due_s - now_s for due_s in due if due_s is not None]
+        return max(0.0, min([LOOK_S, *waits]))
+
+    def _on_settled(self, root: str) -> None:
+        """From the watcher's thread."""
+        with self._lock:
+            self._settled.add(root)
+        self._wake()
+
+    def _wake(self) -> None:
+        # A full inbox wakes the thread by itself.
+        with contextlib.suppress(queue.Full):
+            self._inbox.put_nowait(lambda: None)
+
+    def _take_up(self, project: WatchedProject) -> None:
+        tracked = Tracked(project, trusting.judge(project.root, None))
+        self._tracked[project.root] = tracked
+        self._watcher.watch(project.root)
+        self._examine(tracked)
+        if tracked.triggers is not None:
+            tracked.triggers.finish_firing()
+
+    def _look_at(self, tracked: Tracked) -> None:
+        """Something in its folder changed, or may have."""
+        self._examine(tracked)
+        if tracked.triggers is not None:
+            tracked.triggers.want_scan()
+
+    def _examine(self, tracked: Tracked) -> None:
+        """Read the manifest as it is now."""
+        root, before = tracked.project.root, tracked.trust
+        tracked.errors = []
+        tracked.trust = self._judge(root)
+        if tracked.trust.state not in ("none", "broken"):
+            with contextlib.suppress(ManifestError, FileNotFoundError):
+                tracked.manifest = read_manifest(root)
+        elif tracked.trust.state == "none":
+            tracked.manifest = None
+        if tracked.manifest is not None and tracked.manifest.name and not tracked.project.given_name:
+            self._rename(tracked, tracked.manifest.name)
+        is_trusted = tracked.trust.state == "trusted" and tracked.manifest is not None
+        if not is_trusted:
+            tracked.triggers = None
+            self._scans.cancel(root)
+        elif tracked.triggers is None or tracked.triggers.manifest.text_hash != tracked.trust.text_hash:
+            assert tracked.manifest is not None
+            tracked.triggers = Triggers(tracked.project, self.registry.home, tracked.manifest, self._scans, self)
+            tracked.triggers.want_scan()
+        if before.state != tracked.trust.state:
+            self._answer_trust(root, problem_of(tracked.trust))
+
+    def _rename(self, tracked: Tracked, name: str) -> None:
+        taken = any(each.name == name and each.root != tracked.project.root for each in self.registry.all())
+        if taken:
+            tracked.errors.append(f"another watched project is called {name} already")
+            return
+        self.registry.rename(tracked.project.root, name)
+        tracked.project = self.registry.at(tracked.project.root) or tracked.project
+
+    def _judge(self, root: str) -> Trust:
+        project = self.registry.at(root)
+        record = trust_store.read_trust(project.dir(self.registry.home)) if project is not None else None
+        return trusting.judge(root, record)
+
+    def _last_good(self, root: str) -> Manifest | None:
+        tracked = self._tracked.get(root)
+        if tracked is not None and tracked.manifest is not None:
+            return tracked.manifest
+        project = self.registry.at(root)
+        record = trust_store.read_trust(project.dir(self.registry.home)) if project is not None else None
+        if record is None:
+            return None
+        from console.project.manifest import parse
+
+        try:
+            return parse(record.text, os.path.join(root, FILE_NAME))
+        except ManifestError:
+            return None
+
+    def enqueue(self, requests: list[Request], action: str, **details: Any) -> list[Spec]:
+        """Enqueue what a trigger wants; waits for it. Raises OSError, duckdb.Error, TimeoutError."""
+        commands = self._keeper.commands
+        actor = FILE_NAME
+        return self._keeper.call(lambda: commands.submit_all(requests, actor, action, **details)).result(
+            KEEPER_TIMEOUT_S
+        )
+
+    def live_since(self, root: str, jobs: set[str], since_s: float) -> str:
+        """A run of these jobs that lives, or ended after `since_s` (monotonic); empty when there is none."""
+        return self._keeper.scheduler.active_run(root, jobs, since_s)
+
+    def waiting_run(self, root: str, job: str) -> int:
+        """The number of a run of a job that a manifest wanted and that has not started; 0 for none."""
+        return self._keeper.scheduler.waiting_run(root, job)
+
+    def _answer_trust(self, root: str, problem: str) -> None:
+        scheduler = self._keeper.scheduler
+        self._keeper.call(lambda: scheduler.trust_answered(root, problem))
+
+    def _record(self, actor: str, action: str, **details: Any) -> None:
+        self._keeper.call(lambda: self._keeper.record(actor, action, **details)).result(KEEPER_TIMEOUT_S)
+
+    def _row_at(self, root: str) -> dict[str, Any]:
+        return next(row for row in self._rows if row["root"] == root)
+
+    def _publish(self) -> None:
+        rows = tuple(row_of(self._tracked[each.root], self._watcher) for each in self.registry.all() if each.root in self._tracked)
+        if rows != self._rows:
+            self._rows = rows
+            self._changes.tell(["projects", "runs"])
+
+
+def manifest_dir(folder: str) -> str:
+    """The nearest folder, from this one upwards, that holds a manifest; empty when none does."""
+    while True:
+        if os.path.lexists(os.path.join(folder, FILE_NAME)):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return ""
+        folder = parent
+
+
+def read_manifest(root: str) -> Manifest:
+    """The manifest of a folder. Raises ManifestError, FileNotFoundError."""
+    from console.project.manifest import read  # pydantic, which a daemon without manifests does not need
+
+    return read(root)
+
+
+def problem_of(found: Trust) -> str:
+    """Why a manifest may start nothing by itself; empty when it may."""
+    said = {
+        "none": f"there is no {FILE_NAME}",
+        "untrusted": f"{FILE_NAME} is not trusted yet",
+        "changed": f"{FILE_NAME} has changed since it was trusted",
+    }
+    return "" if found.state == "trusted" else said.get(found.state, found.reason)
+
+
+def row_of(tracked: Tracked, watcher: Watcher) -> dict[str, Any]:
+    """A project as JSON."""
+    project, manifest, found = tracked.project, tracked.manifest, tracked.trust
+    watch = watcher.state(project.root)
+    jobs = list(manifest.jobs.values()) if manifest is not None else []
+    triggers = tracked.triggers.rows() if tracked.triggers is not None else {}
+    return {
+        "id": project.id,
+        "name": project.name,
+        "root": project.root,
+        "since_s": project.since_s,
+        "trust": found.state,
+        "trust_reason": found.reason,
+        "text_hash": found.text_hash,
+        "diff": found.diff,
+        "watch": watch.mode,
+        "watch_count": watch.watch_count,
+        "watch_reason": watch.reason,
+        "jobs": [
+            {
+                "name": job.name,
+                "command": job.command if isinstance(job.command, str) else " ".join(job.command),
+                "after": [each.job for each in job.after],
+                "on_change": list(job.trigger.on_change) if job.trigger is not None else [],
+                "cron": job.trigger.cron if job.trigger is not None else "",
+                "followers": [each.name for each in job_runs.followers_of(manifest, job.name)] if manifest else [],
+                **triggers.get(job.name, {}),
+            }
+            for job in jobs
+        ],
+        "armed": tracked.triggers is not None and tracked.triggers.armed,
+        "attention": attention_of(tracked, watch.mode, watch.reason),
+    }
+
+
+def attention_of(tracked: Tracked, mode: str, reason: str) -> list[dict[str, str]]:
+    """What of a project wants a person: kind, what to know, and the command that helps."""
+    root, found, said = tracked.project.root, tracked.trust, []
+    manifest = tracked.manifest
+    starts_something = manifest is not None and any(job.trigger or job.after for job in manifest.jobs.values())
+    if found.state == "changed":
+        said.append(("changed", f"{FILE_NAME} has changed: nothing starts by itself", f"footplate trust {root}"))
+    elif found.state == "untrusted" and starts_something:
+        said.append(("untrusted", f"{FILE_NAME} is not trusted yet: nothing starts by itself", f"footplate trust {root}"))
+    elif found.state in ("broken", "unsafe"):
+        said.append((found.state, found.reason, "mend it"))
+    if mode in ("gone", "unreadable"):
+        said.append((mode, reason, f"footplate unwatch {root}"))
+    said += [("error", error, "") for error in tracked.errors]
+    if tracked.triggers is not None:
+        said += tracked.triggers.attention()
+    return [{"kind": kind, "text": text, "command": command} for kind, text, command in said]
