@@ -16,6 +16,10 @@ COMMANDS: Final[dict[str, str]] = {
     "logs": "the output of a run, with -f as it grows",
     "stop": "end runs: TERM, then KILL after the grace time",
     "release": "let runs start that are held since a reboot",
+    "watch": "look after a folder: its manifest, its files, its runs",
+    "unwatch": "look after a folder no more",
+    "projects": "watched folders, their jobs and triggers",
+    "trust": "let a footplate.toml start commands by itself, as it is now",
     "start": "enqueue a job of footplate.toml, and what comes after it",
     "sweep": "enqueue one run for each set of params",
     "sweeps": "all sweeps, or the runs of one",
@@ -103,7 +107,12 @@ def parse(name: str, module: Any, argv: list[str]) -> Any:
 
     parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
     module.add_arguments(parser)
-    return parser.parse_args(argv)
+    if not getattr(module, "COMMAND_AFTER_DASHES", False):
+        return parser.parse_args(argv)
+    at = argv.index("--") if "--" in argv else len(argv)
+    options = parser.parse_args(argv[:at])
+    options.command = argv[at + 1 :]
+    return options
 
 
 def open_console() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from console.protocol import Json
 
+COMMAND_AFTER_DASHES: Final = True
 LIST_MAX_BYTES: Final = 16 << 20
 SHOWN_SETS: Final = 5
 
@@ -43,7 +43,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="say what it comes to, enqueue nothing")
     parser.add_argument("-y", "--yes", action="store_true", help="enqueue without asking")
     parser.add_argument("--json", action="store_true", help="print the plan, or the sweep, as JSON")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="a command with {NAME} in it, after --")
     parser.epilog = (
         "footplate sweep train -p lr=1e-3,1e-4 -p seed=1..5 enqueues ten runs. A comma in a value is written \\,. "
         "The first run goes alone until it has lived ten seconds; if it fails sooner, the sweep is paused."
@@ -52,17 +51,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Show the plan, ask, enqueue."""
-    job, argv = options.job, options.command
-    if "--" in argv[:1]:
-        argv = argv[1:]
-    if job == "" and not argv:
+    if bool(options.job) == bool(options.command):
         return output.usage_error(
             "name a job, or give a command after --: footplate sweep -p lr=1,2 -- python t.py {lr}"
         )
     asked = shell.context() | {
         "folder": shell.working_dir(),
-        "job": "" if argv and not job else job,
-        "argv": argv,
+        "job": options.job,
+        "argv": options.command,
         "axes": options.param,
         "rows": read_list(options.list) if options.list else [],
         "zip": options.zip,

@@ -18,7 +18,9 @@ from console.daemon import launch, log_files, routes_chores, routes_store, trans
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.routes_daemon import DaemonRoutes
+from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_people import PeopleRoutes
+from console.daemon.routes_projects import ProjectRoutes
 from console.daemon.routes_queue import QueueRoutes
 from console.jobs import spec
 from console.project.summary import CAPTURING, INTERRUPTED
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
+    from console.daemon.projects import Projects
     from console.daemon.upkeep import Upkeep
     from store.queries.run_table import RunEntry
 
@@ -274,7 +277,9 @@ class Routes:
         return derive.log_path(paths.run_dir(self._home, found.id))
 
 
-def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep) -> Starlette:
+def build(
+    home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep, projects: Projects
+) -> Starlette:
     """The ASGI application."""
     routes = Routes(home, opened, keeper, changes, upkeep)
     run = "/runs/{reference}"
@@ -295,6 +300,8 @@ def build(home: str, opened: database.Database, keeper: Keeper, changes: Changes
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
             *QueueRoutes(home, opened, keeper).table(),
+            *JobRoutes(home, opened, keeper, projects).table(),
+            *ProjectRoutes(projects).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),

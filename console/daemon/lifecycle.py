@@ -18,6 +18,7 @@ from console.daemon import app
 from console.daemon.changes import Changes
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
+from console.daemon.projects import Projects
 from console.daemon.registry import Registry
 from console.daemon.upkeep import Upkeep
 from console.version import VERSION
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 LOOK_INTERVAL_S: Final = 1.0
 """Between looks at socket and lock."""
 IDLE_EXIT_S: Final = 600.0
-"""Without a run that lives or waits and without a client for this long, the daemon ends; a client starts the next."""
+"""With nothing that lives, waits or may start by itself and without a client for this long, the daemon ends."""
 WARM_UP_AFTER_S: Final = 1.0
 """A heavy import waits this long, so that whoever started us is answered first."""
 BACKLOG: Final = 128
@@ -103,9 +104,11 @@ class Daemon:
         changes = Changes(loop)
         registry = Registry(self.home, report)
         keeper = Keeper(self.home, self._database, changes, registry)
-        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep))
+        projects = Projects(registry, keeper, changes, report)
+        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep, projects))
         first = self._bind()
         keeper.start()
+        projects.start()
         warming = loop.call_later(WARM_UP_AFTER_S, lambda: loop.run_in_executor(None, warm_up))
         serving = asyncio.create_task(server.serve(sockets=[first]))
         upkeep = asyncio.create_task(self._upkeep.run())
@@ -113,13 +116,14 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
         try:
-            await self._watch(server, keeper, told_to_end)
+            await self._watch(server, keeper, projects, told_to_end)
         finally:
             warming.cancel()
             upkeep.cancel()
             changes.wake_all()
             server.end()
             await serving
+            await asyncio.to_thread(projects.close)
             await asyncio.to_thread(keeper.close)
             self._unlink_socket()
 
@@ -140,7 +144,7 @@ class Daemon:
         )
         return Server(config)
 
-    async def _watch(self, server: Server, keeper: Keeper, told_to_end: asyncio.Event) -> None:
+    async def _watch(self, server: Server, keeper: Keeper, projects: Projects, told_to_end: asyncio.Event) -> None:
         """Every second: is the lock still ours, the socket still there, the keeper alive, anybody in need of us?"""
         needed_at_s = time.monotonic()
         while True:
@@ -164,7 +168,7 @@ class Daemon:
             if not self._socket_is_there():
                 report("the socket vanished: binding it again")
                 await self._add_socket(server)
-            if keeper.live_count or keeper.waiting_count or PeerCheckedProtocol.connection_count:
+            if keeper.live_count or keeper.waiting_count or projects.needed or PeerCheckedProtocol.connection_count:
                 needed_at_s = time.monotonic()
             elif time.monotonic() - needed_at_s > IDLE_EXIT_S:
                 report("nothing runs and nobody is connected: leaving")

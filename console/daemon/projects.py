@@ -159,6 +159,15 @@ class Projects:
         self._publish()
         return self._row_at(root)
 
+    def look(self, root: str) -> dict[str, Any]:
+        """A project, its manifest read anew. Raises RefusedError, OSError."""
+        tracked = self._tracked.get(root)
+        if tracked is None:
+            raise RefusedError(404, f"{root} is not watched", f"`footplate watch {root}` first")
+        self._examine(tracked)
+        self._publish()
+        return self._row_at(root)
+
     def unwatch(self, root: str, actor: str) -> None:
         """Watch a folder no more; its runs stay. Raises RefusedError, OSError."""
         if self.registry.at(root) is None:
@@ -180,13 +189,13 @@ class Projects:
             raise RefusedError(404, f"{root} is not watched", f"`footplate watch {root}` first")
         self._examine(tracked)
         found = tracked.trust
-        if found.state in ("none", "broken", "unsafe") or tracked.manifest is None:
+        if found.state in ("none", "broken", "unsafe") or found.manifest is None:
             raise RefusedError(409, found.reason or f"{root} has no {FILE_NAME}", "mend it, then trust it")
         if wanted_hash and wanted_hash != found.text_hash:
             raise RefusedError(409, f"{FILE_NAME} has changed since you looked at it", "look again: `footplate trust`")
         self._record(actor, "trust", folder=root, text_hash=found.text_hash)
-        record = trusting.TrustRecord(found.text_hash, tracked.manifest.text, actor, time.time())
-        trust_store.write_trust(tracked.project.dir(self.registry.home), record, shell)
+        record = trusting.TrustRecord(found.text_hash, found.manifest.text)
+        trust_store.write_trust(tracked.project.dir(self.registry.home), record, actor, shell)
         self._examine(tracked)
         self._answer_trust(root, problem_of(tracked.trust))
         self._publish()
@@ -255,7 +264,7 @@ class Projects:
             return BUSY_LOOK_S
         now_s = time.time()
         due = [each.triggers.next_due_s(now_s) for each in self._tracked.values() if each.triggers is not None]
-        waits = [due_s - now_s for due_s in due if due_s is not None]
+        waits: list[float] = [due_s - now_s for due_s in due if due_s is not None]
         return max(0.0, min([LOOK_S, *waits]))
 
     def _on_settled(self, root: str) -> None:
@@ -288,11 +297,8 @@ class Projects:
         root, before = tracked.project.root, tracked.trust
         tracked.errors = []
         tracked.trust = self._judge(root)
-        if tracked.trust.state not in ("none", "broken"):
-            with contextlib.suppress(ManifestError, FileNotFoundError):
-                tracked.manifest = read_manifest(root)
-        elif tracked.trust.state == "none":
-            tracked.manifest = None
+        if tracked.trust.manifest is not None or tracked.trust.state == "none":
+            tracked.manifest = tracked.trust.manifest
         if tracked.manifest is not None and tracked.manifest.name and not tracked.project.given_name:
             self._rename(tracked, tracked.manifest.name)
         is_trusted = tracked.trust.state == "trusted" and tracked.manifest is not None
@@ -361,7 +367,8 @@ class Projects:
         return next(row for row in self._rows if row["root"] == root)
 
     def _publish(self) -> None:
-        rows = tuple(row_of(self._tracked[each.root], self._watcher) for each in self.registry.all() if each.root in self._tracked)
+        tracked = [self._tracked[each.root] for each in self.registry.all() if each.root in self._tracked]
+        rows = tuple(row_of(each, self._watcher) for each in tracked)
         if rows != self._rows:
             self._rows = rows
             self._changes.tell(["projects", "runs"])
@@ -409,7 +416,7 @@ def row_of(tracked: Tracked, watcher: Watcher) -> dict[str, Any]:
         "trust": found.state,
         "trust_reason": found.reason,
         "text_hash": found.text_hash,
-        "diff": found.diff,
+        "diff": list(found.diff),
         "watch": watch.mode,
         "watch_count": watch.watch_count,
         "watch_reason": watch.reason,
@@ -438,7 +445,8 @@ def attention_of(tracked: Tracked, mode: str, reason: str) -> list[dict[str, str
     if found.state == "changed":
         said.append(("changed", f"{FILE_NAME} has changed: nothing starts by itself", f"footplate trust {root}"))
     elif found.state == "untrusted" and starts_something:
-        said.append(("untrusted", f"{FILE_NAME} is not trusted yet: nothing starts by itself", f"footplate trust {root}"))
+        text = f"{FILE_NAME} is not trusted yet: nothing starts by itself"
+        said.append(("untrusted", text, f"footplate trust {root}"))
     elif found.state in ("broken", "unsafe"):
         said.append((found.state, found.reason, "mend it"))
     if mode in ("gone", "unreadable"):

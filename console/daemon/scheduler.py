@@ -208,7 +208,9 @@ class Scheduler:
         """The number of a run of a job that a manifest wanted by itself and that waits; 0 for none. For any thread."""
         with self.lock:
             found = (each for each in self.queue.waiting.values() if each.wants.origin in ("trigger", "cron"))
-            return next((each.no for each in found if (each.wants.manifest_dir, each.wants.job) == (manifest_dir, job)), 0)
+            return next(
+                (each.no for each in found if (each.wants.manifest_dir, each.wants.job) == (manifest_dir, job)), 0
+            )
 
     def is_held(self, run_id: str) -> bool:
         """Whether a reboot holds a run."""

@@ -52,7 +52,9 @@ class Pending(NamedTuple):
     reason: str
 
 
-def decide(state: TriggerState, content_id: str, *, now_s: float, cooldown_s: float, owner: str, waiting: int) -> Verdict:
+def decide(
+    state: TriggerState, content_id: str, *, now_s: float, cooldown_s: float, owner: str, waiting: int
+) -> Verdict:
     """What a content id means to a trigger; `owner` is a run that may have made the change, `waiting` one that waits."""
     if not state.content_id:
         return "first"
@@ -190,9 +192,7 @@ class Triggers:
 
     def attention(self) -> list[tuple[str, str, str]]:
         """What wants a person: kind, text, command."""
-        return [
-            ("trigger", f"{name}: {note}", f"footplate start {name}") for name, note in sorted(self._notes.items())
-        ]
+        return [("trigger", f"{name}: {note}", f"footplate start {name}") for name, note in sorted(self._notes.items())]
 
     def _consider(self, job: Job, content_id: str, words: str, *, since_s: float) -> None:
         state = self._states[job.name]
@@ -263,4 +263,3 @@ class Triggers:
 
     def _save(self) -> None:
         trust_store.write_triggers(self._dir, self._states)
-

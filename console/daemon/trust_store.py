@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,22 +37,17 @@ def read_trust(folder: str) -> TrustRecord | None:
     """Which text of a manifest is trusted; None for none."""
     found = read_object(os.path.join(folder, "trust.json"))
     try:
-        return TrustRecord(str(found["text_hash"]), str(found["text"]), str(found["by"]), float(found["at_s"]))
+        return TrustRecord(str(found["text_hash"]), str(found["text"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def write_trust(folder: str, record: TrustRecord, shell: dict[str, Any]) -> None:
+def write_trust(folder: str, record: TrustRecord, by: str, shell: dict[str, Any]) -> None:
     """Trust a text; what it starts gets the environment of the shell that said so. Raises OSError."""
     # The shell first: without it nothing could start, and the trust is what starts things.
     paths.write_atomically(os.path.join(folder, "environment.json"), json.dumps({"format": FORMAT, **shell}).encode())
-    content = {
-        "format": FORMAT,
-        "text_hash": record.text_hash,
-        "text": record.text,
-        "by": record.by,
-        "at_s": record.at_s,
-    }
+    said = {"text_hash": record.text_hash, "text": record.text, "by": by, "at_s": time.time()}
+    content = {"format": FORMAT, **said}
     paths.write_atomically(os.path.join(folder, "trust.json"), json.dumps(content).encode())
 
 

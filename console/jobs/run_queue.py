@@ -249,10 +249,10 @@ class RunQueue:
         lacking = ""
         for need in sorted(needs):
             said = ""
-            if need in short:
-                said = f"r{owners[need]} in front of it waits for the same: {need_words(need)}"
-            elif need == "slot" and free.slots is not None and free.slots <= 0:
+            if need == "slot" and (need in short or (free.slots is not None and free.slots <= 0)):
                 said = "all slots are taken"
+            elif need in short:
+                said = f"r{owners[need]} in front of it waits for the same: {need_words(need)}"
             elif need == "devices" and wants.devices > free.devices:
                 said = f"wants {count(wants.devices, 'device')}, {max(0, free.devices)} free"
             elif need.startswith("mutex:") and need.removeprefix("mutex:") in free.mutexes_taken:
