@@ -106,6 +106,7 @@ class Enqueuer:
             interpreter=request.interpreter,
             adopted=adopted,
             queueing=request.queueing,
+            variables=request.variables,
         )
 
     def _delete_run_dir(self, run_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -51,20 +51,36 @@ class Wish:
     name: str = ""
 
 
+@dataclass(slots=True)
+class Shared:
+    """What the runs of one job have in common."""
+
+    environment: dict[str, str]
+    python: str
+    interpreters: dict[str, str] = field(default_factory=dict)
+    """By program: looking for one takes a hundred calls of the system."""
+
+    def interpreter_of(self, argv: Sequence[str], folder: str) -> str:
+        """The Python that a run of it uses."""
+        if argv[0] not in self.interpreters:
+            self.interpreters[argv[0]] = interpreter.choose(argv[:1], self.environment, folder)
+        return self.interpreters[argv[0]]
+
+
 def requests_for(wish: Wish, context: Context, manifest: Manifest | None) -> list[Request]:
     """The runs to enqueue, in the order of their numbers. Raises SpecError, or ValueError for params that do not fit.
 
     Each set gets followers of its own.
     """
     made: list[Request] = []
-    environments: dict[str, dict[str, str]] = {}
+    shared: dict[str, Shared] = {}
     for params in wish.sets:
         ids = {wish.job.name: str(ULID())}
-        made.append(request_for(wish.job, params, ids, wish, context, manifest, environments))
+        made.append(request_for(wish.job, params, ids, wish, context, manifest, shared))
         for follower in wish.followers:
             after = [{"run": ids[each.job], "on": each.on} for each in follower.after if each.job in ids]
             ids[follower.name] = str(ULID())
-            made.append(request_for(follower, {}, ids, wish, context, manifest, environments, after))
+            made.append(request_for(follower, {}, ids, wish, context, manifest, shared, after))
     return made
 
 
@@ -75,14 +91,16 @@ def request_for(
     wish: Wish,
     context: Context,
     manifest: Manifest | None,
-    environments: dict[str, dict[str, str]],
+    shared: dict[str, Shared],
     after: Sequence[dict[str, str]] = (),
 ) -> Request:
-    """One run; `environments` holds those that runs of the same job share."""
-    base = environments.setdefault(job.name, {**context.environment, **job.env})
+    """One run; `shared` holds what runs of the same job have in common."""
     folder = os.path.normpath(os.path.join(context.folder, job.cwd))
-    python = python_of(manifest, context.folder, folder, base)
-    filled = fill(job, dict(params), python)
+    if job.name not in shared:
+        base = {**context.environment, **job.env}
+        shared[job.name] = Shared(base, python_of(manifest, context.folder, folder, base))
+    base = shared[job.name].environment
+    filled = fill(job, dict(params), shared[job.name].python)
     is_follower = job is not wish.job
     options: dict[str, Any] = {
         "timeout_s": job.timeout_s,
@@ -98,14 +116,14 @@ def request_for(
     asked = {
         "argv": list(filled.argv),
         "working_dir": folder,
-        "environment": base if not filled.environment else {**base, **filled.environment},
+        "environment": base,
         "umask": context.umask,
         "limits": context.limits,
         "name": job.name if is_follower else wish.name or job.name,
         "project": context.project,
         "grace_s": job.grace_s,
         "options": options,
-        "interpreter": interpreter.choose(filled.argv, base, folder),
+        "interpreter": shared[job.name].interpreter_of(filled.argv, folder),
         "params": dict(filled.params),
         "queueing": {
             "takes_slot": True,
@@ -120,7 +138,7 @@ def request_for(
             "manifest_dir": context.folder if manifest is not None else "",
         },
     }
-    return replace(parse_request(asked), id=ids[job.name])
+    return replace(parse_request(asked), id=ids[job.name], variables=dict(filled.environment))
 
 
 def python_of(manifest: Manifest | None, root: str, folder: str, environment: Mapping[str, str]) -> str:

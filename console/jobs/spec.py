@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ INTERPRETER: Final = re.compile(r"python[\d.]*|(ba|da|z)?sh|uv|torchrun|accelera
 DEFAULT_GRACE_S: Final = 10.0
 """Between TERM and KILL when a run is stopped."""
 NAME_MAX_CHARACTERS: Final = 200
+ENVIRONMENT_FILES: Final = ("environment.json", "code/variables.json")
 
 
 class SpecError(ValueError):
@@ -50,6 +52,8 @@ class Request:
     """What is known of the params beside what the argv states."""
     id: str = ""
     """The ULID that the run gets; empty for a new one."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """On top of the environment, which many runs may share."""
     names_project: bool = True
     """Whether `project` was asked for; else it is the name of the folder."""
 
@@ -79,6 +83,8 @@ class Spec:
     original_working_dir: str = ""
     """Where it was enqueued, when it runs in a copy: then `working_dir` lies in that copy. Else empty."""
     queueing: Queueing = field(default_factory=Queueing)
+    variables: dict[str, str] = field(default_factory=dict)
+    """Variables of the command on top of its environment: its params, for commands that ask for a shell."""
 
 
 def parse_request(data: Any) -> Request:
@@ -217,12 +223,12 @@ def write_run_dirs(home: str, new: Sequence[tuple[Spec, Request]]) -> None:
     building = [os.path.join(runs_dir, f".new-{spec.id}") for spec, _ in new]
     final = [paths.run_dir(home, spec.id) for spec, _ in new]
     written: dict[int, str] = {}
-    """Files with an environment, by the identity of the environment that several requests share."""
+    """Directories that hold an environment, by the identity of the environment that several requests share."""
     try:
         for folder, (spec, request) in zip(building, new, strict=True):
             os.mkdir(folder, 0o700)
             write_first_files(folder, spec, request, shared=written.get(id(request.environment), ""))
-            written.setdefault(id(request.environment), f"{folder}/environment.json")
+            written.setdefault(id(request.environment), folder)
         # Not one by one as they are written: the first sync then writes most of what the others need.
         for folder in building:
             sync_file(f"{folder}/spec.json")
@@ -245,25 +251,43 @@ def sync_file(path: str) -> None:
 
 
 def write_first_files(building: str, spec: Spec, request: Request, *, shared: str = "") -> None:
-    """What a run directory holds before its run starts. Raises OSError.
+    """What a run directory holds before its run starts; it has no name yet that anybody reads. Raises OSError.
 
-    `shared`: a file with the same environment, which is linked: a thousand runs of a sweep need it once.
+    `shared`: a directory with the same environment, which is linked: a thousand runs of a sweep need it once.
     """
-    if shared:
-        os.link(shared, f"{building}/environment.json")
-    else:
-        environment = {
-            "format": FORMAT,
-            "environment": request.environment,
-            "umask": request.umask,
-            "limits": request.limits,
-        }
-        paths.write_atomically(f"{building}/environment.json", json.dumps(environment).encode(), sync=False)
-    paths.write_atomically(f"{building}/metrics.jsonl", b"", sync=False)
     os.mkdir(f"{building}/code", 0o700)
-    kept = {"format": FORMAT, "environment": allowed(request.environment)}
-    paths.write_atomically(f"{building}/code/variables.json", json.dumps(kept).encode(), sync=False)
-    paths.write_atomically(f"{building}/spec.json", json.dumps(asdict(spec)).encode(), sync=False)
+    if not shared or not link_all(shared, building, ENVIRONMENT_FILES):
+        environment = {"environment": request.environment, "umask": request.umask, "limits": request.limits}
+        kept = {"environment": allowed(request.environment)}
+        for name, content in zip(ENVIRONMENT_FILES, (environment, kept), strict=True):
+            write_new(f"{building}/{name}", json.dumps({"format": FORMAT, **content}).encode())
+    write_new(f"{building}/metrics.jsonl", b"")
+    write_new(f"{building}/spec.json", json.dumps(asdict(spec)).encode())
+
+
+def link_all(folder: str, target: str, names: Sequence[str]) -> bool:
+    """Give files of one directory to another one too; false, and nothing done, where the file system has no links."""
+    try:
+        for name in names:
+            os.link(f"{folder}/{name}", f"{target}/{name}")
+    except OSError:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{target}/{name}")
+        return False
+    return True
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Write a file that is not there yet, with mode 0600. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
 
 
 def read_spec(run_dir: str) -> Spec:
@@ -277,16 +301,16 @@ def read_spec(run_dir: str) -> Spec:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
     known = {each.name for each in fields(Spec)}
     later: dict[str, Any] = dict.fromkeys(("options", "adopted", "queueing"))
-    data = {"boot_id": "", "interpreter": "", "original_working_dir": "", **later, **data}
+    data = {"boot_id": "", "interpreter": "", "original_working_dir": "", "variables": {}, **later, **data}
     if known - data.keys():
         raise ValueError(f"{run_dir}/spec.json lacks {', '.join(sorted(known - data.keys()))}")
     texts = ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter", "original_working_dir")
     strings = [data[name] for name in texts]
     numbers = [data[name] for name in ("no", "grace_s", "created_at_s")]
-    argv, params = data["argv"], data["params"]
-    if not isinstance(argv, list) or not argv or not isinstance(params, dict):
-        raise ValueError(f"{run_dir}/spec.json needs a list argv that is not empty and an object params")
-    strings += [*argv, *params, *params.values()]
+    argv, params, variables = data["argv"], data["params"], data["variables"]
+    if not isinstance(argv, list) or not argv or not isinstance(params, dict) or not isinstance(variables, dict):
+        raise ValueError(f"{run_dir}/spec.json needs a list argv that is not empty and objects params and variables")
+    strings += [*argv, *params, *params.values(), *variables, *variables.values()]
     if not all(isinstance(value, str) and can_be_passed_on(value) for value in strings):
         raise ValueError(f"{run_dir}/spec.json has something else where text should be")
     if not all(isinstance(value, int | float) for value in numbers) or not isinstance(data["no"], int):

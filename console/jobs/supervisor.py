@@ -174,7 +174,7 @@ class Supervisor:
             context = read_json(f"{self.run_dir}/environment.json")
         except OSError as error:
             raise ValueError(f"its environment cannot be read: {error}") from error
-        variables = {
+        variables = (self.spec.get("variables") or {}) | {
             "FOOTPLATE_RUN_ID": self.spec["id"],
             "FOOTPLATE_RUN_DIR": self.run_dir,
             "FOOTPLATE_METRICS": f"{self.run_dir}/metrics.jsonl",

@@ -1,0 +1,172 @@
+"""`just bench-queue`: ten thousand waiting runs, a sweep of a thousand, and how soon a run starts that may.
+
+Each figure is of a real daemon with real supervisors; the load of the machine is printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from console.cli import shell
+from tests.bench import measured
+from tests.support import Home, opened_home, wait_until
+
+WAITING = 10_000
+SWEEP = 1_000
+LIVE = 4
+WATCHED_S = 20.0
+STARTS = 15
+STAMP = "import sys, time; open(sys.argv[1], 'w').write(repr(time.time()))"
+
+
+def context(home: Home) -> dict[str, Any]:
+    """What a shell sends with a job."""
+    return shell.context() | {"environment": home.environment(), "folder": "/tmp"}
+
+
+def sweep_of(home: Home, count: int, *argv: str) -> float:
+    """Seconds from asking for a sweep to its answer."""
+    asked = context(home) | {"argv": [*argv, "{seed}"], "axes": [f"seed=1..{count}"], "sweep": True}
+    began_s = time.perf_counter()
+    home.client().post("/jobs", asked)
+    return time.perf_counter() - began_s
+
+
+def enqueue_seconds(folder: Path) -> tuple[float, None]:
+    """A sweep of a thousand runs, enqueued through the socket of a warm daemon; median of three homes."""
+    took = []
+    for number in range(3):
+        with opened_home(folder / f"enqueue-{number}-{time.time_ns()}") as home:
+            home.client().post("/queue/pause", {"scope": "all", "actor": "bench"})
+            sweep_of(home, 2, "true")
+            took.append(sweep_of(home, SWEEP, "true"))
+            assert home.client().get("/queue")["waiting_count"] == SWEEP + 2
+    return statistics.median(took), None
+
+
+def start_ms(folder: Path) -> tuple[float, float]:
+    """From the answer to `POST /runs` to the first statement of the command; beside a bare start of Python."""
+    ours, bare = [], []
+    with opened_home(folder / f"start-{time.time_ns()}") as home:
+        home.wait_ended(home.submit("true"))
+        for number in range(STARTS):
+            stamp = folder / f"stamp-{number}"
+            home.submit(sys.executable, "-I", "-S", "-c", STAMP, str(stamp), queueing={"takes_slot": True})
+            answered_s = time.time()
+            wait_until(lambda stamp=stamp: stamp.exists() and stamp.read_text())  # type: ignore[misc]
+            ours.append((float(stamp.read_text()) - answered_s) * 1000)
+            stamp.unlink()
+            wait_until(lambda: home.client().get("/queue")["live_count"] == 0)
+            began_s = time.time()
+            os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-I", "-S", "-c", STAMP, str(stamp)])
+            bare.append((float(stamp.read_text()) - began_s) * 1000)
+            stamp.unlink()
+    return statistics.median(ours), statistics.median(bare)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fill(home: Home, chance: random.Random) -> None:
+    """Runs with random `after` graphs, behind a pause, written as a client would ask for them one by one."""
+    client, ids = home.client(), []
+    for _ in range(WAITING):
+        after = [
+            {"run": each, "on": chance.choice(["ok", "any"])}
+            for each in chance.sample(ids[-200:], k=min(len(ids[-200:]), chance.choice([0, 0, 1, 2])))
+        ]
+        asked = {
+            "argv": ["sleep", "1"],
+            "working_dir": "/",
+            "environment": {"PATH": os.environ["PATH"]},
+            "umask": 0o022,
+            "limits": {},
+            "grace_s": 1.0,
+            "actor": "bench",
+            "queueing": {"takes_slot": True, "priority": chance.randint(-3, 3), "after": after},
+        }
+        ids.append(client.submit(asked).id)
+
+
+def scheduler_percent(folder: Path) -> tuple[float, float]:
+    """Percent of a core that the daemon uses while four of 10,000 runs live, each for a second; beside no runs waiting.
+
+    The second figure is the same daemon with four live runs that sleep and nothing in the queue.
+    """
+    with opened_home(folder / f"ten-thousand-{time.time_ns()}") as home:
+        home.client().post("/queue/limits", {"slots": LIVE, "actor": "bench"})
+        quiet = [home.submit("sleep", "1000") for _ in range(LIVE)]
+        wait_until(lambda: home.client().status().running_count == LIVE)
+        time.sleep(3)
+        pid = home.daemon_pid() or 0
+        baseline = share(pid)
+        for run_id in quiet:
+            home.client().stop(run_id, "bench")
+        home.client().post("/queue/pause", {"scope": "all", "actor": "bench"})
+        fill(home, random.Random(4))
+        wait_until(lambda: home.client().get("/queue", {"limit": 1})["waiting_count"] == WAITING)
+        time.sleep(60)  # until the code of all of them is captured, which is no work of the scheduler
+        wait_until(lambda: share(pid, 2.0) < 3.0, 900)
+        home.client().post("/queue/resume", {"scope": "all", "actor": "bench"})
+        time.sleep(5)
+        busy = share(pid)
+        ended = sum(count for state, count in counts(home).items() if state == "finished")
+        print(f"  {ended} of {WAITING} runs have ended", flush=True)
+        home.client().post("/queue/pause", {"scope": "all", "actor": "bench"})
+    return busy, baseline
+
+
+def counts(home: Home) -> dict[str, int]:
+    """Runs by state."""
+    found: dict[str, int] = {}
+    for row in json.loads(home.footplate("runs", "--all", "--json").stdout)["rows"]:
+        found[row["state"]] = found.get(row["state"], 0) + 1
+    return found
+
+
+def share(pid: int, seconds: float = WATCHED_S) -> float:
+    """Percent of a core that a process uses over a while."""
+    before, began_s = cpu_s(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_s(pid) - before) / (time.monotonic() - began_s)
+
+
+FIGURES = {
+    "enqueue": ("enqueue a sweep of 1,000 runs", "s", 2.0, enqueue_seconds, ""),
+    "start": ("answer to the first statement of the command, a slot being free", "ms", 100.0, start_ms, "bare python"),
+    "scheduler": (
+        "daemon, 10,000 waiting, four live runs of 1 s",
+        "% of a core",
+        5.0,
+        scheduler_percent,
+        "four asleep",
+    ),
+}
+
+
+def main() -> None:
+    """Measure all of it, or what is named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *FIGURES], help="which figures (default: all)")
+    chosen = parser.parse_args().names or list(FIGURES)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen:
+            title, unit, bound, measure, beside = FIGURES[name]
+            measured(title, unit, bound, lambda measure=measure: measure(Path(folder)), beside)  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()
