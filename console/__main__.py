@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "watch": "look after a folder: its manifest, its files, its runs",
     "unwatch": "look after a folder no more",
     "projects": "watched folders, their jobs and triggers",
+    "fingerprint": "one id for what the files of a folder hold",
     "trust": "let a footplate.toml start commands by itself, as it is now",
     "start": "enqueue a job of footplate.toml, and what comes after it",
     "sweep": "enqueue one run for each set of params",

@@ -2,6 +2,7 @@
 
     capture RUN_DIR STAGE [RUN_DIR STAGE ...]   STAGE: `enqueue`, or the number of the attempt that starts
     forget-copy RUN_DIR                         take the copy of a run away that is over (isolate = "worktree")
+    fingerprint                                 what the files of a folder hold: asked on stdin, answered on stdout
 
 Input by path, output as files of the run directory. Niced, with a memory limit and an end: it outlives a killed daemon
 by seconds at most, and what it was doing is then finished.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import platform
 import resource
@@ -22,6 +24,8 @@ MEMORY_MAX_BYTES: Final = 2 << 30
 NICENESS: Final = 10
 ALARM_S: Final = 130
 """SIGALRM ends us then, should no daemon be there to do so before."""
+FINGERPRINT_ALARM_S: Final = 3700
+"""The same for a look at files, which may be terabytes."""
 IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
 """Number of ioprio_set(2), which the C library does not wrap."""
 IOPRIO_IDLE: Final = 3 << 13
@@ -89,10 +93,29 @@ def main(arguments: list[str]) -> int:
         run_dir = rest[0]
         home = os.path.dirname(os.path.dirname(run_dir))
         isolation.take_away(home, run_dir, os.path.basename(run_dir))
+    elif task == "fingerprint":
+        return fingerprint()
     else:
         print(f"unknown task {task!r}", file=sys.stderr)
         return 1
     return 1 if failed else 0
+
+
+def fingerprint() -> int:
+    """Look at the files of a folder, for several sets of them at once."""
+    from console.project import file_sets
+    from console.project import fingerprint as fingerprints
+
+    signal.alarm(FINGERPRINT_ALARM_S)
+    asked = json.load(sys.stdin)
+    sets = {name: file_sets.from_json(each) for name, each in asked["sets"].items()}
+    try:
+        found = fingerprints.scan(asked["root"], asked["cache"], sets)
+    except OSError as error:
+        print(f"{asked['root']} cannot be read: {error.strerror or error}", file=sys.stderr)
+        return 1
+    json.dump(fingerprints.as_json(found), sys.stdout)
+    return 0
 
 
 if __name__ == "__main__":

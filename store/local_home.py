@@ -237,6 +237,12 @@ def is_network(file_system: str) -> bool:
     return file_system in NETWORK_TYPES or (kind == "fuse" and name in NETWORK_FUSE)
 
 
+def file_system_of(path: str) -> str:
+    """The type of the file system that holds a path without links; empty where that cannot be told."""
+    mount = mount_of(mountinfo(), path)
+    return mount.type if mount is not None else ""
+
+
 def mountinfo() -> str:
     """The mounts that this process sees; empty where /proc does not say."""
     try:

@@ -257,8 +257,12 @@ def write_first_files(building: str, spec: Spec, request: Request, *, shared: st
     """
     os.mkdir(f"{building}/code", 0o700)
     if not shared or not link_all(shared, building, ENVIRONMENT_FILES):
-        environment = {"environment": request.environment, "umask": request.umask, "limits": request.limits}
-        kept = {"environment": allowed(request.environment)}
+        environment: dict[str, Any] = {
+            "environment": request.environment,
+            "umask": request.umask,
+            "limits": request.limits,
+        }
+        kept: dict[str, Any] = {"environment": allowed(request.environment)}
         for name, content in zip(ENVIRONMENT_FILES, (environment, kept), strict=True):
             write_new(f"{building}/{name}", json.dumps({"format": FORMAT, **content}).encode())
     write_new(f"{building}/metrics.jsonl", b"")

@@ -1,0 +1,98 @@
+"""The content ids of files as they were last read, in an SQLite file: a warm look at a folder reads no content.
+
+It is a cache: damaged, foreign or gone, it is begun anew. A row counts only for a file whose inode, size and times are
+those of the row, and that was old enough when it was read (git calls younger ones racy: within the resolution of a time
+stamp a file can change without showing it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERSION: Final = 1
+RACY_NS: Final = 2_000_000_000
+
+
+Facts: TypeAlias = tuple[int, int, int, int]
+"""What tells a file from what it was: inode, size in bytes, mtime and ctime in ns."""
+Row: TypeAlias = tuple[int, int, int, int, int, str]
+"""The facts of a file as it was read, when that was in ns, and its id.
+
+The time is 0 when it changed while it was read: the row says what it was and counts for nothing. Plain tuples, because
+fifty thousand of them with names take half a second.
+"""
+
+
+def counts_for(row: Row, facts: Facts) -> bool:
+    """Whether the id of a row is still that of the file."""
+    return row[:4] == facts and max(row[2], row[3]) + RACY_NS <= row[4]
+
+
+class Cache:
+    """One file of rows by path. Raises OSError where none can be made."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection = self._open()
+        self.rows: dict[str, Row] = {}
+        try:
+            self.rows = self._read()
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+
+    def write(self, changed: Iterable[tuple[str, Row]], gone: Iterable[str]) -> None:
+        """Bring the file up to date; what cannot be written is read again next time."""
+        upserts = [(as_bytes(path), *row) for path, row in changed]
+        removals = [(as_bytes(path),) for path in gone]
+        if not upserts and not removals:
+            return
+        with contextlib.suppress(sqlite3.DatabaseError), self._connection:
+            self._connection.executemany("insert or replace into file values (?, ?, ?, ?, ?, ?, ?)", upserts)
+            self._connection.executemany("delete from file where path = ?", removals)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self._path, timeout=30.0)
+        # Losing it with the power costs one cold look.
+        connection.execute("pragma synchronous = off")
+        return connection
+
+    def _read(self) -> dict[str, Row]:
+        version = self._connection.execute("pragma user_version").fetchone()[0]
+        if version != VERSION:
+            self._begin_anew()
+        columns = "inode, size_bytes, mtime_ns, ctime_ns, read_at_ns, id"
+        paths = self._connection.execute("select path from file order by path").fetchall()
+        rows = self._connection.execute(f"select {columns} from file order by path").fetchall()
+        # Decoded at once: no path holds a NUL.
+        names = os.fsdecode(b"\0".join(path for (path,) in paths)).split("\0") if paths else []
+        return dict(zip(names, rows, strict=True))
+
+    def _begin_anew(self) -> None:
+        self._connection.close()
+        for name in (self._path, f"{self._path}-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        self._connection = self._open()
+        with self._connection:
+            self._connection.execute(
+                "create table file (path blob primary key, inode integer, size_bytes integer, mtime_ns integer,"
+                " ctime_ns integer, read_at_ns integer, id text) without rowid"
+            )
+            self._connection.execute(f"pragma user_version = {VERSION}")
+
+
+def as_bytes(path: str) -> bytes:
+    """A path as SQLite can keep it: it need not be UTF-8."""
+    return os.fsencode(path)
