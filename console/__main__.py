@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "end runs: TERM, then KILL after the grace time",
     "release": "let runs start that are held since a reboot",
     "adopt": "make a process that already runs a run from now on",
+    "init": "propose a footplate.toml from what lies in a folder",
     "daemon": "start, stop and look at the process in the background",
     "service": "have the daemon started at boot, and kept after logout",
     "note": "write down something about a run, or read what was",
