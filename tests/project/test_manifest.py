@@ -391,13 +391,9 @@ def test_a_pipe_a_folder_and_a_way_out_are_refused(tmp_path: Path) -> None:
         manifest.read(str(project))
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    (tmp_path / "footplate.toml").write_text("")
-    (tmp_path / "footplate.toml").chmod(0)
-    with pytest.raises(ManifestError, match="cannot be read: Permission denied"):
-        manifest.read(str(tmp_path))
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="cannot be read: File name too long; expected a file that you may read"):
+        manifest.read(str(tmp_path / ("x" * 300)))
 
 
 def test_lines_of_every_form_of_key() -> None:
