@@ -232,7 +232,7 @@ def test_a_wrong_command(command: str, words: str) -> None:
         ("[jobs.train\n", 1, "jobs.train", "is no TOML"),
         ('[jobs.train]\ncommand = "x\n', 2, "jobs.train.command", "is no TOML: Illegal character"),
         ("[project]\n\nname =\n", 3, "project.name", "is no TOML: Invalid value"),
-        ("name = '''abc\n\n", 1, "name", "is no TOML"),
+        ("name = '''abc\n\nx\n", 3, "name", "is no TOML"),
         ("\ufeff[project]\n", 1, "", "begins with a byte order mark"),
         ('[jobs.a]\ncommand="x"\n\n[jobs.a]\ncommand="y"\n', 4, "jobs.a", "is defined twice, first on line 1"),
         ('[jobs.a]\ncommand="x"\ncommand="y"\n', 3, "jobs.a.command", "is defined twice"),
@@ -249,6 +249,9 @@ def test_a_wrong_command(command: str, words: str) -> None:
         ("cost = 3\n", 1, "cost", "expected a table"),
         ("[monitor]\nscoring = 3\n", 2, "monitor.scoring", "expected a table"),
         ("a = " + "[" * 5000 + "]" * 5000, 1, "", "too deep"),
+        ("\na" + ".a" * 120_000 + " = 1", 2, "", "too deep"),
+        ("\na = " + "{ a = " * 40_000, 2, "", "too deep"),
+        ("[a" + ".a" * 51 + "]", 1, "", "lists, tables or names lie too deep in each other; expected at most 50"),
     ],
 )
 def test_a_wrong_file(text: str, line: int, key: str, words: str) -> None:
@@ -267,6 +270,22 @@ def test_a_circle_of_jobs_is_named() -> None:
     error = error_of(text)
     assert (error.line, error.key) == (3, "jobs.a.after")
     assert "a after b after c after a" in error.problem
+
+
+def test_errors_stay_short_whatever_is_in_the_file() -> None:
+    ring = "".join(f'[jobs.j{n}]\ncommand = "x"\nafter = "j{(n + 1) % 150}"\n' for n in range(150))
+    for text in (
+        ring,
+        ring.replace('"j5"', f'"{"x" * 4000}"'),
+        f"[jobs.{'x' * 200_000}]\n",
+        f"{'x' * 200_000} = 1\n",
+        f"[jobs.a]\ncommand = 'x {{{'a' * 100_000}}}'\n",
+        f"[jobs.a]\ncommand = 'x'\nmemory = '{'x' * 100_000}'\n",
+        f"[jobs.a]\ncommand = 'x'\noutputs = '{'x' * 4000}'\n",
+        f"[jobs.a]\ncommand = 'x'\ngpus = {'9' * 4000}\n",
+        f"[jobs.a]\ncommand = 'x'\ntrigger = {{ cron = '{'*,' * 1000}* * * * *' }}\n",
+    ):
+        assert len(str(error_of(text))) < 500
 
 
 def test_a_long_chain_of_jobs_is_no_circle() -> None:
