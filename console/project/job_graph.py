@@ -27,6 +27,10 @@ def check(jobs: Mapping[str, Job]) -> None:
                 known = ", ".join([*list(jobs)[:SHOWN_MAX], *(["…"] if len(jobs) > SHOWN_MAX else [])])
                 problem = f"there is no job {shown(entry.job)}{hint}"
                 raise Wrong(problem, f"one of {known}", "jobs", job.name, "after", position)
+        names = [entry.job for entry in job.after]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            raise Wrong(f"names the job {twice!r} twice", "each job once", "jobs", job.name, "after")
     circle = find_circle({name: [entry.job for entry in job.after] for name, job in jobs.items()})
     if circle:
         names = circle if len(circle) <= SHOWN_MAX else [*circle[: SHOWN_MAX - 1], "…", circle[-1]]

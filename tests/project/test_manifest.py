@@ -160,6 +160,7 @@ def test_an_error_has_file_line_key_and_expectation() -> None:
         ('after = { on = "ok" }', "after.job", "is missing"),
         ('after = { job = "train", on = "failed" }', "after.on", 'expected one of "ok", "any", "not-ok"'),
         ('after = { job = "train", when = "ok" }', "after.when", "expected one of job, on"),
+        ('after = ["train", { job = "train", on = "not-ok" }]', "after", "names the job 'train' twice"),
         ('after = "train"', "after", "the jobs wait for each other: train after train"),
         ('trigger = { cron = "0 0 30 2 *" }', "trigger.cron", "never falls due"),
         ('trigger = { cron = "0 0 31 2,4,6,9,11 *" }', "trigger.cron", "never falls due"),
