@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pause": "start nothing more of the queue, a project or a sweep",
     "resume": "go on with what was paused",
     "adopt": "make a process that already runs a run from now on",
+    "init": "propose a footplate.toml from what lies in a folder",
     "daemon": "start, stop and look at the process in the background",
     "service": "have the daemon started at boot, and kept after logout",
     "note": "write down something about a run, or read what was",

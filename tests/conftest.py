@@ -49,6 +49,7 @@ SLOW_FILES = frozenset(
         "test_disk",
         "test_format_fixture",
         "test_full_disk",
+        "test_init",
         "test_life_of_data",
         "test_network_home",
         "test_people",

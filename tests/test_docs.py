@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.__main__ import COMMANDS
+from console.project import manifest
+from console.project.manifest_schema import TABLES, Kind
 from console.tui import actions
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from tests.support import Home
 
 ROOT = Path(__file__).resolve().parent.parent
 UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
 KEYS = re.compile(r"(<!-- keys: [^\n]*-->\n).*?(<!-- end of keys -->)", re.DOTALL)
+
+
+MANIFEST = re.compile(r"(<!-- manifest: [^\n]*-->\n).*?(<!-- end of manifest -->)", re.DOTALL)
 
 
 def documented() -> str:
@@ -43,6 +51,77 @@ def test_the_keys_in_the_docs_are_those_of_the_registry() -> None:
     if UPDATE:
         path.write_text(wanted, encoding="utf-8")
     assert wanted == path.read_text(encoding="utf-8")
+
+
+def default_text(field: FieldInfo, words: str) -> str:
+    """A default as one would write it in the manifest; a dash for none."""
+    if field.is_required():
+        return "required"
+    default = field.default
+    if default in (None, "", (), {}):
+        return "–"
+    if words == "time":
+        return f'`"{default:g}s"`'
+    if words == "size":
+        return f'`"{default >> 30}GiB"`'
+    return f"`{json.dumps(default)}`"
+
+
+def manifest_table() -> str:
+    """The keys of the manifest as Markdown, one table for each of its own."""
+    parts = []
+    for key, table in TABLES.items():
+        if not key:
+            continue
+        title = ".".join("NAME" if name == "*" else name for name in key)
+        parts.append(f"\n**`{title}`**\n\n| key | takes | default | example | |\n|---|---|---|---|---|\n")
+        for name, field in table.model_fields.items():
+            words = next((entry.words for entry in field.metadata if isinstance(entry, Kind)), "table")
+            [example] = field.examples or []
+            parts.append(f"| `{name}` | {words} | {default_text(field, words)} | `{example}` | {field.description} |\n")
+    return "".join(parts) + "\n"
+
+
+def test_the_keys_of_the_manifest_are_those_of_its_schema() -> None:
+    path = ROOT / "docs" / "manifest.md"
+    text = path.read_text(encoding="utf-8")
+    wanted = MANIFEST.sub(lambda found: found.group(1) + manifest_table() + found.group(2), text)
+    if UPDATE:
+        path.write_text(wanted, encoding="utf-8")
+    assert wanted == path.read_text(encoding="utf-8")
+
+
+def test_every_example_of_the_manifest_is_right() -> None:
+    others = '[jobs.prepare]\ncommand = "true"\n[jobs.lint]\ncommand = "true"\n[jobs.train]\ncommand = "true"\n'
+    for key, table in TABLES.items():
+        for name, field in table.model_fields.items() if key else ():
+            [example] = field.examples or []
+            needed = {
+                "on": {"job": "train"},
+                "time": {"signal": "USR1"},
+                "goal": {"key": "x"},
+                "cooldown": {"cron": "@daily"},
+            }
+            given = {
+                entry: json.dumps(value) for entry, value in needed.get(name, {}).items() if entry in table.model_fields
+            }
+            head = ".".join("job" if part == "*" else part for part in key)
+            lines = [f"{entry} = {value}" for entry, value in (given | {name: example}).items()]
+            body = "\n".join(lines) + "\n"
+            if key[:1] == ("jobs",):
+                job = '[jobs.job]\ncommand = "true"\nparams = { lr = 1 }\n'
+                if len(key) > 2:
+                    text = f"{job}[{head}]\n{body}"
+                else:
+                    needless = {"command": 'command = "true"\n', "params": "params = { lr = 1 }\n"}
+                    text = job.replace(needless.get(name, "\0"), "") + body
+            else:
+                text = f"[{head}]\n{body}"
+            manifest.parse(others + text)
+    for text in re.findall(
+        r"```toml\n(\[.*?)```", (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8"), re.DOTALL
+    ):
+        manifest.parse(text)
 
 
 def test_every_option_is_documented_and_every_documented_command_exists(home: Home) -> None:

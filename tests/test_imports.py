@@ -29,7 +29,8 @@ def loaded_after(statement: str) -> set[str]:
         "import console.tui.terminal, console.client, console.protocol",
         "import console.cli.ps, console.cli.runs, console.cli.show, console.cli.logs, console.cli.stop",
         "import console.cli.run",
-        "import console.cli.demo, console.cli.follow",
+        "import console.cli.demo, console.cli.follow, console.cli.init",
+        "import console.project.manifest, console.project.trust, console.project.discovery, console.project.cron",
     ],
 )
 def test_nothing_heavy_on_the_way_to_the_first_frame_or_answer(statement: str) -> None:

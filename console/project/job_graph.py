@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from console.project import globs
-from console.project.manifest_values import Wrong, nearest
+from console.project.manifest_values import Wrong, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from console.project.manifest_model import Job
 
+SHOWN_MAX: Final = 12
 COMPARED_MAX_STEPS: Final = 500_000
 """Work spent on comparing patterns: about a second."""
 
@@ -23,13 +24,17 @@ def check(jobs: Mapping[str, Job]) -> None:
             if entry.job not in jobs:
                 meant = nearest(entry.job, jobs)
                 hint = f" (did you mean {meant!r}?)" if meant else ""
-                known = ", ".join(jobs)
-                raise Wrong(
-                    f"there is no job {entry.job!r}{hint}", f"one of {known}", "jobs", job.name, "after", position
-                )
+                known = ", ".join([*list(jobs)[:SHOWN_MAX], *(["…"] if len(jobs) > SHOWN_MAX else [])])
+                problem = f"there is no job {shown(entry.job)}{hint}"
+                raise Wrong(problem, f"one of {known}", "jobs", job.name, "after", position)
+        names = [entry.job for entry in job.after]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if twice:
+            raise Wrong(f"names the job {twice!r} twice", "each job once", "jobs", job.name, "after")
     circle = find_circle({name: [entry.job for entry in job.after] for name, job in jobs.items()})
     if circle:
-        words = " after ".join(circle)
+        names = circle if len(circle) <= SHOWN_MAX else [*circle[: SHOWN_MAX - 1], "…", circle[-1]]
+        words = " after ".join(names)
         raise Wrong(f"the jobs wait for each other: {words}", "jobs without a circle", "jobs", circle[0], "after")
     check_triggers(jobs)
 

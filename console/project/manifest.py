@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from console.jobs.options import Retry
 from console.project import job_graph, manifest_file
 from console.project.command_template import check
-from console.project.manifest_lines import KeyLines
+from console.project.manifest_lines import DEPTH_MAX, KeyLines
 from console.project.manifest_model import (
     FILE_NAME,
     After,
@@ -54,14 +54,14 @@ def parse(text: str, path: str = FILE_NAME) -> Manifest:
     from blake3 import blake3
 
     lines = KeyLines(text)
+    if lines.too_deep:
+        raise ManifestError(
+            path, lines.too_deep, "", "lists, tables or names lie too deep in each other", f"at most {DEPTH_MAX}"
+        )
     try:
         tables = tomllib.loads(text, parse_float=Typed)
     except tomllib.TOMLDecodeError as error:
         raise syntax_error(str(error), text, path, lines) from None
-    except RecursionError:
-        raise ManifestError(
-            path, 1, "", "lists or tables lie too deep in each other", "a depth of at most 100"
-        ) from None
     checked = check_tables(tables, path, lines)
     jobs = {name: job_of(name, table) for name, table in checked.jobs.items()}
     try:
@@ -90,7 +90,8 @@ def syntax_error(message: str, text: str, path: str, lines: KeyLines) -> Manifes
     found = PLACE.search(message)
     line = int(found.group(1)) if found and found.group(1) else max(1, len(text.rstrip("\n").splitlines()))
     problem = PLACE.sub("", message)
-    key = lines.on_line.get(line, ())
+    at_end = found is not None and found.group(1) is None
+    key = next(reversed(lines.on_line.values()), ()) if at_end else lines.on_line.get(line, ())
     if TWICE.match(problem):
         first = lines.first.get(key, line)
         before = f", first on line {first}" if first != line else ""
@@ -103,7 +104,7 @@ def syntax_error(message: str, text: str, path: str, lines: KeyLines) -> Manifes
 def dotted(key: Key) -> str:
     """A key as a person would write it; what cannot stand bare is quoted. The line tells positions in lists."""
     names = [part for part in key if isinstance(part, str)]
-    return ".".join(name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else shown(name) for name in names)
+    return ".".join(name if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) else shown(name) for name in names)
 
 
 def wrong_at(wrong: Wrong, base: Key, path: str, lines: KeyLines) -> ManifestError:

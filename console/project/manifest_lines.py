@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 Key = tuple[str | int, ...]
 """Names of tables and keys from the top; positions in arrays are numbers."""
@@ -24,7 +24,8 @@ _STRINGS: Final = (
 )
 _ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([btnfre"\\]))')
 _SHORT: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
-DEPTH_MAX: Final = 100
+DEPTH_MAX: Final = 50
+"""Names of one key, and values in each other: `tomllib` takes very long for many of the one, and fails at the other."""
 
 
 class _Unreadable(Exception):
@@ -39,6 +40,8 @@ class KeyLines:
         """Line of the first mention of a key or table."""
         self.on_line: dict[int, Key] = {}
         """The last key or table that is mentioned on a line."""
+        self.too_deep = 0
+        """The line of the first key or value that goes deeper than DEPTH_MAX; 0 when there is none."""
         self._text = text
         self._at = 0
         self._line = 1
@@ -113,6 +116,8 @@ class KeyLines:
                 raise _Unreadable
             self._at = found.end()
             names.append(_unquoted(found.group()))
+            if len(names) > DEPTH_MAX:
+                self._stop_too_deep()
             self._skip(_SPACE)
             if self._text[self._at] != ".":
                 return names
@@ -121,7 +126,7 @@ class KeyLines:
     def _value(self, key: Key, depth: int) -> None:
         opening = self._text[self._at]
         if depth > DEPTH_MAX:
-            raise _Unreadable
+            self._stop_too_deep()
         if opening in "\"'":
             found = next((found for form in _STRINGS if (found := form.match(self._text, self._at))), None)
             if found is None:
@@ -153,6 +158,10 @@ class KeyLines:
                 if self._at == before:
                     raise _Unreadable
                 count += 1
+
+    def _stop_too_deep(self) -> NoReturn:
+        self.too_deep = self._here()
+        raise _Unreadable
 
     def _skip(self, form: re.Pattern[str]) -> None:
         found = form.match(self._text, self._at)

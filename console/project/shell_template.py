@@ -33,6 +33,7 @@ class _Script:
         self._names = names
         self._inside: list[str] = ["code"]
         self._here_document = False
+        self._in_test = False
         self._at = 0
 
     def written(self) -> str:
@@ -67,6 +68,8 @@ class _Script:
             return self._take(1)
         if character == "#" and state in ("code", "(") and (at == 0 or text[at - 1] in _WORD_START):
             return self._comment()
+        if two in ("[[", "]]"):
+            self._in_test = two == "[["
         if two == "$[":
             raise TemplateError("$[ is not understood", "$(( )) for arithmetic")
         if text.startswith("$((", at) or (two == "((" and state != '"'):
@@ -127,8 +130,7 @@ class _Script:
             raise TemplateError(
                 f"{found.group()} stands in single quotes, where a shell fills in nothing", "it outside"
             )
-        before = self._text[: found.start()]
-        if ARITHMETIC in self._inside or "`" in self._inside or before.rfind("[[") > before.rfind("]]"):
+        if ARITHMETIC in self._inside or "`" in self._inside or self._in_test:
             # In arithmetic, and in comparisons inside of [[ ]], some shells execute what a value holds.
             raise TemplateError(f"{found.group()} stands in (( )), [[ ]] or backquotes", "it outside, in [ ] or $( )")
         if self._here_document:
