@@ -82,7 +82,8 @@ def cpu_s(pid: int) -> float:
 
 def fill(home: Home, chance: random.Random) -> None:
     """Runs with random `after` graphs, behind a pause, written as a client would ask for them one by one."""
-    client, ids = home.client(), []
+    client = home.client()
+    ids: list[str] = []
     for _ in range(WAITING):
         after = [
             {"run": each, "on": chance.choice(["ok", "any"])}

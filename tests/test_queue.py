@@ -81,7 +81,7 @@ def test_after_a_run_that_was_deleted_and_by_the_command_line(home: Home) -> Non
     assert "ok, any or not-ok" in wrong.stderr
 
 
-def test_devices_are_given_to_one_run_at_a_time_and_outlive_the_daemon(home: Home, tmp_path: Path) -> None:
+def test_devices_are_given_to_one_run_at_a_time_and_outlive_the_daemon(home: Home) -> None:
     home.footplate("queue", "devices", "0,1")
     show = "echo $FOOTPLATE_DEVICES $CUDA_VISIBLE_DEVICES $CUDA_DEVICE_ORDER; exec sleep 1000"
     first = home.submit("sh", "-c", show, queueing={"devices": 1})
@@ -147,7 +147,7 @@ def test_a_waiting_run_is_stopped_and_a_second_daemon_agrees(home: Home) -> None
     assert not os.path.exists(f"{home.run_dir(dependent)}/environment.json")
 
 
-def test_a_sweep_is_planned_enqueued_listed_stopped_and_retried(home: Home, tmp_path: Path) -> None:
+def test_a_sweep_is_planned_enqueued_listed_stopped_and_retried(home: Home) -> None:
     asked = ("sweep", "-p", "lr=1e-3,1e-4", "-p", "seed=1..3", "--name", "t")
     command = ("--", "sh", "-c", "echo lr=$0 seed=$1; test $1 != 2", "{lr}", "{seed}")
     plan = json.loads(home.footplate(*asked, "--plan", "--json", *command).stdout)

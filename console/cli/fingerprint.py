@@ -9,7 +9,6 @@ from console.cli import output
 from console.client import ClientError
 from console.tui import text_format
 from console.tui.text_format import visible
-from store import paths
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -39,9 +38,7 @@ def execute(options: Namespace) -> int:
             raise ClientError(f"the pattern {pattern!r} {wrong}", "write data/*.parquet or src/**/*.py")
     files = FileSet(tuple(patterns), tuple(options.leave_out))
     try:
-        home = paths.state_dir()
-        paths.ensure_state_dir(home)
-        found = fingerprint.scan(root, cache_path(home, root), {"files": files})
+        found = fingerprint.scan_once(root, files)
     except OSError as error:
         raise ClientError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     said = fingerprint.as_json(found)
@@ -61,10 +58,3 @@ def execute(options: Namespace) -> int:
 def unreadable(found: Any) -> list[dict[str, str]]:
     """Files that could not be read, as JSON."""
     return [each._asdict() for each in found.sets["files"].unreadable]
-
-
-def cache_path(home: str, root: str) -> str:
-    """Where the ids of a folder's files are kept."""
-    from blake3 import blake3
-
-    return os.path.join(home, "fingerprints", f"{blake3(os.fsencode(root)).hexdigest(length=16)}.sqlite")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.daemon import scope
 from console.jobs import exit_cause, leases, reconcile, spec, status_file
+from console.jobs.options import retry_delay_s
 from console.jobs.process_tree import environment_of_ours
 from console.project.masking import mask_argv, mask_mapping, mask_text
 from console.project.summary import summary
@@ -138,6 +139,15 @@ def attempt_words(spec: Spec, attempt: int, before: dict[str, Any]) -> str:
     """What is said of a run that waits for a further attempt; `before` is how the last one ended."""
     most = 1 + (spec.options.retry.max if spec.options.retry is not None else 0)
     return mask_text(readable(f"attempt {attempt - 1} of {most}: {before.get('cause') or 'ended'}"))
+
+
+def due_at_s(run_dir: str, spec: Spec, attempt: int) -> float:
+    """Unix time of a further attempt; a clock that was set back must not make the wait longer than it was meant."""
+    before = reconcile.read_object(reconcile.setaside_path(run_dir, attempt - 1)) or {}
+    next_at_s = number(before.get("next_at_s")) or 0.0
+    retry = spec.options.retry
+    most_s = retry_delay_s(retry, attempt - 1) if retry is not None else 0.0
+    return min(next_at_s, time.time() + most_s)
 
 
 def number(value: Any) -> float | None:

@@ -15,8 +15,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from console.daemon import job_runs, trust_store
+from console.daemon import trust_store
 from console.daemon.http import RefusedError
+from console.daemon.manifests import Loaded, manifest_dir, read_manifest
+from console.daemon.project_rows import problem_of, row_of
 from console.daemon.scans import Scans
 from console.daemon.triggers import Triggers
 from console.daemon.watcher import Watcher
@@ -41,16 +43,6 @@ BUSY_LOOK_S: Final = 0.1
 KEEPER_TIMEOUT_S: Final = 30.0
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A manifest to start jobs of."""
-
-    root: str
-    name: str
-    manifest: Manifest
-    notes: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -281,7 +273,6 @@ class Projects:
     def _take_up(self, project: WatchedProject) -> None:
         tracked = Tracked(project, trusting.judge(project.root, None))
         self._tracked[project.root] = tracked
-        self._watcher.watch(project.root)
         self._examine(tracked)
         if tracked.triggers is not None:
             tracked.triggers.finish_firing()
@@ -309,6 +300,7 @@ class Projects:
             assert tracked.manifest is not None
             tracked.triggers = Triggers(tracked.project, self.registry.home, tracked.manifest, self._scans, self)
             tracked.triggers.want_scan()
+        self._watcher.watch(root, tracked.triggers.file_sets() if tracked.triggers is not None else ())
         if before.state != tracked.trust.state:
             self._answer_trust(root, problem_of(tracked.trust))
 
@@ -368,90 +360,7 @@ class Projects:
 
     def _publish(self) -> None:
         tracked = [self._tracked[each.root] for each in self.registry.all() if each.root in self._tracked]
-        rows = tuple(row_of(each, self._watcher) for each in tracked)
+        rows = tuple(row_of(each, self._watcher.state(each.project.root)) for each in tracked)
         if rows != self._rows:
             self._rows = rows
             self._changes.tell(["projects", "runs"])
-
-
-def manifest_dir(folder: str) -> str:
-    """The nearest folder, from this one upwards, that holds a manifest; empty when none does."""
-    while True:
-        if os.path.lexists(os.path.join(folder, FILE_NAME)):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return ""
-        folder = parent
-
-
-def read_manifest(root: str) -> Manifest:
-    """The manifest of a folder. Raises ManifestError, FileNotFoundError."""
-    from console.project.manifest import read  # pydantic, which a daemon without manifests does not need
-
-    return read(root)
-
-
-def problem_of(found: Trust) -> str:
-    """Why a manifest may start nothing by itself; empty when it may."""
-    said = {
-        "none": f"there is no {FILE_NAME}",
-        "untrusted": f"{FILE_NAME} is not trusted yet",
-        "changed": f"{FILE_NAME} has changed since it was trusted",
-    }
-    return "" if found.state == "trusted" else said.get(found.state, found.reason)
-
-
-def row_of(tracked: Tracked, watcher: Watcher) -> dict[str, Any]:
-    """A project as JSON."""
-    project, manifest, found = tracked.project, tracked.manifest, tracked.trust
-    watch = watcher.state(project.root)
-    jobs = list(manifest.jobs.values()) if manifest is not None else []
-    triggers = tracked.triggers.rows() if tracked.triggers is not None else {}
-    return {
-        "id": project.id,
-        "name": project.name,
-        "root": project.root,
-        "since_s": project.since_s,
-        "trust": found.state,
-        "trust_reason": found.reason,
-        "text_hash": found.text_hash,
-        "diff": list(found.diff),
-        "watch": watch.mode,
-        "watch_count": watch.watch_count,
-        "watch_reason": watch.reason,
-        "jobs": [
-            {
-                "name": job.name,
-                "command": job.command if isinstance(job.command, str) else " ".join(job.command),
-                "after": [each.job for each in job.after],
-                "on_change": list(job.trigger.on_change) if job.trigger is not None else [],
-                "cron": job.trigger.cron if job.trigger is not None else "",
-                "followers": [each.name for each in job_runs.followers_of(manifest, job.name)] if manifest else [],
-                **triggers.get(job.name, {}),
-            }
-            for job in jobs
-        ],
-        "armed": tracked.triggers is not None and tracked.triggers.armed,
-        "attention": attention_of(tracked, watch.mode, watch.reason),
-    }
-
-
-def attention_of(tracked: Tracked, mode: str, reason: str) -> list[dict[str, str]]:
-    """What of a project wants a person: kind, what to know, and the command that helps."""
-    root, found, said = tracked.project.root, tracked.trust, []
-    manifest = tracked.manifest
-    starts_something = manifest is not None and any(job.trigger or job.after for job in manifest.jobs.values())
-    if found.state == "changed":
-        said.append(("changed", f"{FILE_NAME} has changed: nothing starts by itself", f"footplate trust {root}"))
-    elif found.state == "untrusted" and starts_something:
-        text = f"{FILE_NAME} is not trusted yet: nothing starts by itself"
-        said.append(("untrusted", text, f"footplate trust {root}"))
-    elif found.state in ("broken", "unsafe"):
-        said.append((found.state, found.reason, "mend it"))
-    if mode in ("gone", "unreadable"):
-        said.append((mode, reason, f"footplate unwatch {root}"))
-    said += [("error", error, "") for error in tracked.errors]
-    if tracked.triggers is not None:
-        said += tracked.triggers.attention()
-    return [{"kind": kind, "text": text, "command": command} for kind, text, command in said]

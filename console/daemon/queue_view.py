@@ -86,7 +86,7 @@ def device_of(scheduler: Scheduler, name: str, lives: Sequence[Any]) -> dict[str
     path = leases.path_of(scheduler.state.devices_dir, name)
     taken = leases.is_taken(scheduler.state.devices_dir, name)
     pid = leases.holders([path]).get(path) if taken else None
-    run = next((each.spec.no for each in lives if name in scheduler.devices_of.get(each.spec.id, ())), None)
+    run = next((each.spec.no for each in lives if name in scheduler.devices.of.get(each.spec.id, ())), None)
     return {"name": name, "taken": taken, "run": run, "pid": pid}
 
 

@@ -1,4 +1,4 @@
-"""Looking at the content of files that triggers watch: in worker processes, which a folder that hangs cannot hang up."""
+"""Looking at the content of files that triggers watch: in workers, so that a folder that hangs holds nobody up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from console.jobs import exit_cause
 from console.jobs.process_tree import environment_of_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from console.project.file_sets import FileSet
 
 WORKERS_MAX: Final = 2
 TIMEOUT_S: Final = 3600.0
@@ -71,9 +73,9 @@ class Scans:
         """Whether somebody should ask for what is `finished` soon."""
         return bool(self._wanted or self._workers)
 
-    def want(self, root: str, cache_path: str, sets: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> None:
-        """Have a project scanned; by name, globs to look at and globs to leave out."""
-        asked = {name: {"globs": list(globs), "leave_out": list(out)} for name, (globs, out) in sets.items()}
+    def want(self, root: str, cache_path: str, sets: Mapping[str, FileSet]) -> None:
+        """Have a project scanned for these files."""
+        asked = {name: {"globs": files.patterns, "leave_out": files.leave_out} for name, files in sets.items()}
         self._wanted[root] = {"root": root, "cache": cache_path, "sets": asked}
         self._start_next()
 

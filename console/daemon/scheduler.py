@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console.daemon import launch, queue_state
+from console.daemon.devices import Devices
 from console.daemon.sweep_guard import Live, SweepGuard
-from console.jobs import leases, reconcile
-from console.jobs.options import retry_delay_s
+from console.daemon.trust_gate import TrustGate
+from console.jobs import reconcile
 from console.jobs.queueing import outcome_of
 from console.jobs.reconcile import Loss
 from console.jobs.run_queue import Free, RunQueue, Waiting
+from console.protocol import ENDED_STATES
 from store import paths
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ ENDS_AT_ONCE: Final = 200
 """How many runs that never start are ended in one round."""
 LEASE_LOOK_S: Final = 1.0
 """How often devices are looked at again that somebody else has."""
-TRUST_HOLDS_S: Final = 5.0
-"""For how long a verdict on a manifest lets runs start."""
 HOLD: Final = "the machine was rebooted since it was enqueued; `footplate release` lets it start"
 STARTS_MAX: Final = 64
 """In one round: a thousand interpreters at once would serve nobody."""
@@ -73,15 +73,13 @@ class Scheduler:
         self._home = home
         self._cursor = cursor
         self._report = report
-        self._ask_trust = ask_trust
         self.state = queue_state.read(home)
         if self.state.problem:
             report(self.state.problem)
         self.queue = RunQueue()
         self.lock = threading.Lock()
         """Held while the queue changes, and by other threads that read it."""
-        self.devices_of: dict[str, tuple[str, ...]] = {}
-        """Names of the devices that were given to a live run, as far as this daemon gave them."""
+        self.devices = Devices(self.state)
         self.live: dict[str, Live] = {}
         self._specs: dict[str, Spec] = {}
         self._told: dict[str, tuple[str, str]] = {}
@@ -92,8 +90,7 @@ class Scheduler:
         self._last_ended: dict[tuple[str, str], tuple[int, float]] = {}
         """By manifest and job: the run that ended last, and when (monotonic)."""
         self._guard = SweepGuard(cursor)
-        self._trust: dict[str, tuple[float, str]] = {}
-        """By folder: until when (monotonic) a verdict holds, and why its runs may not start; empty when they may."""
+        self._trust = TrustGate(ask_trust)
         self._due = True
         self._look_at_s = 0.0
         self._apply_pauses()
@@ -120,7 +117,7 @@ class Scheduler:
                 if reconcile.is_held(run_dir, each, attempt):
                     entry.hold = HOLD
                 if attempt > 1:
-                    entry.due_at_s = due_at_s(run_dir, each, attempt)
+                    entry.due_at_s = launch.due_at_s(run_dir, each, attempt)
                 else:
                     entry.unmet = {after.run: after.on for after in each.queueing.after}
                 self.queue.add(entry, each.project)
@@ -157,7 +154,7 @@ class Scheduler:
         """A run has ended, whoever looked after it; `columns` as for the index."""
         state = str(columns.get("state", ""))
         lived = self.live.pop(spec.id, None)
-        self.devices_of.pop(spec.id, None)
+        self.devices.of.pop(spec.id, None)
         if spec.queueing.manifest_dir:
             self._last_ended[spec.queueing.manifest_dir, spec.queueing.job] = (spec.no, time.monotonic())
         self._due = True
@@ -196,7 +193,7 @@ class Scheduler:
         return True
 
     def active_run(self, manifest_dir: str, jobs: set[str], since_s: float) -> str:
-        """A run of these jobs of a manifest that lives, or ended after `since_s` (monotonic), such as r5; else empty."""
+        """A run of these jobs, such as r5, that lives or ended after `since_s` (monotonic); empty for none."""
         for live in list(self.live.values()):
             wants = live.spec.queueing
             if wants.manifest_dir == manifest_dir and wants.job in jobs:
@@ -219,14 +216,9 @@ class Scheduler:
 
     def trust_answered(self, folder: str, problem: str) -> None:
         """What looking at a manifest came to; `problem` is why nothing of it may start by itself, or empty."""
-        self._trust[folder] = (time.monotonic() + TRUST_HOLDS_S, problem)
         with self.lock:
-            for run_id, each in self.queue.waiting.items():
-                if each.wants.manifest_dir == folder and self._wants_trust(each) and each.hold != HOLD:
-                    said = f"{problem}: `footplate trust` lets it start" if problem else ""
-                    if said != each.hold:
-                        each.hold = said
-                        self._touch(run_id)
+            for run_id in self._trust.answered(folder, problem, self.queue.waiting.values(), HOLD):
+                self._touch(run_id)
         self._due = True
 
     def pause(self, scope: str, actor: str, reason: str) -> None:
@@ -305,7 +297,7 @@ class Scheduler:
             state = states.get(run_id)
             if state is None:
                 self.queue.settle(run_id, "gone")
-            elif state in ENDED:
+            elif state in ENDED_STATES:
                 self.queue.settle(run_id, outcome_of(state))
             else:
                 entry.awaited[run_id] = 0
@@ -313,48 +305,22 @@ class Scheduler:
     def _admit(self, found: Round, now_s: float) -> None:
         self._guard.look(self._specs.values(), self.live.values(), now_s)
         room = self.free()
-        in_hand = self._leases_in_reach(room)
-        waits = self._untrusted(now_s)
+        in_hand = self.devices.take_free(self.queue.waiting.values())
+        if in_hand is not None:
+            room.devices = len(in_hand)
+        waits = self._trust.waits(self.queue.waiting.values(), now_s)
         with self.lock:
             chosen = self.queue.admit(room, time.time(), waits)
         if len(chosen) > STARTS_MAX:
             self._due = True
         for each in chosen[:STARTS_MAX]:
             spec = self._specs[each.id]
-            got = tuple(in_hand.pop(0) for _ in range(each.wants.devices))
-            found.starts.append(Admission(spec, each.attempt, got))
-            if got:
-                self.devices_of[each.id] = tuple(lease.name for lease in got)
+            given = self.devices.give(each.id, each.wants.devices, in_hand or [])
+            found.starts.append(Admission(spec, each.attempt, given))
             self._let_go(each.id)
             self.started(spec)
-        for lease in in_hand:
+        for lease in in_hand or []:
             lease.close()
-
-    def _leases_in_reach(self, room: Free) -> list[Lease]:
-        """Take every device that nobody has, when somebody wants any: their number is what is free."""
-        if not self.state.devices or not any(each.wants.devices for each in self.queue.waiting.values()):
-            return []
-        taken = [leases.take(self.state.devices_dir, name) for name in self.state.devices]
-        got = [lease for lease in taken if lease is not None]
-        room.devices = len(got)
-        return got
-
-    def _wants_trust(self, each: Waiting) -> bool:
-        return bool(each.wants.manifest_dir) and (each.wants.needs_trust or each.attempt > 1)
-
-    def _untrusted(self, now_s: float) -> set[str]:
-        """Runs whose manifest must be looked at before they start; has that done."""
-        waits: set[str] = set()
-        asked: set[str] = set()
-        for run_id, each in self.queue.waiting.items():
-            if self._wants_trust(each) and not each.unmet and not each.hold:
-                until_s, problem = self._trust.get(each.wants.manifest_dir, (0.0, ""))
-                if now_s >= until_s or problem:
-                    waits.add(run_id)
-                    asked.add(each.wants.manifest_dir)
-        for folder in asked:
-            self._ask_trust(folder)
-        return waits
 
     def _judge_sweep(self, spec: Spec, columns: Mapping[str, Any]) -> None:
         sweep = spec.queueing.sweep
@@ -427,15 +393,3 @@ class Scheduler:
 def stop_loss(actor: str) -> Loss:
     """The end of a run that somebody stopped before it started."""
     return Loss("stopped", "stopped", f"stopped by {actor} before it started")
-
-
-def due_at_s(run_dir: str, spec: Spec, attempt: int) -> float:
-    """Unix time of a further attempt; a clock that was set back must not make the wait longer than it was meant."""
-    before = reconcile.read_object(reconcile.setaside_path(run_dir, attempt - 1)) or {}
-    next_at_s = launch.number(before.get("next_at_s")) or 0.0
-    retry = spec.options.retry
-    most_s = retry_delay_s(retry, attempt - 1) if retry is not None else 0.0
-    return min(next_at_s, time.time() + most_s)
-
-
-ENDED: Final = frozenset({"finished", "failed", "stopped", "interrupted", "skipped"})

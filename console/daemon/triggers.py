@@ -15,6 +15,7 @@ from console.daemon import job_runs, trust_store
 from console.daemon.job_runs import Context, Wish
 from console.daemon.trust_store import TriggerState
 from console.project import cron
+from console.project.file_sets import FileSet
 from store import paths
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Pending(NamedTuple):
 def decide(
     state: TriggerState, content_id: str, *, now_s: float, cooldown_s: float, owner: str, waiting: int
 ) -> Verdict:
-    """What a content id means to a trigger; `owner` is a run that may have made the change, `waiting` one that waits."""
+    """What a content id means to a trigger; `owner` may have made the change, `waiting` is a run that waits."""
     if not state.content_id:
         return "first"
     if state.content_id == content_id:
@@ -98,9 +99,13 @@ class Triggers:
         """Whether anything may start by itself."""
         return bool(self._jobs)
 
+    def file_sets(self) -> list[FileSet]:
+        """The files that triggers watch."""
+        return list(self._file_sets().values())
+
     def want_scan(self) -> None:
-        """Have the files looked at that triggers watch."""
-        sets = {name: (list(job.trigger.on_change), self._outputs(job)) for name, job in self._watching()}
+        """Have those files looked at."""
+        sets = self._file_sets()
         if sets:
             self._scans.want(self.project.root, os.path.join(self._dir, "fingerprints.sqlite"), sets)
 
@@ -251,6 +256,11 @@ class Triggers:
 
     def _watching(self) -> list[tuple[str, Any]]:
         return [(name, job) for name, job in self._jobs.items() if job.trigger is not None and job.trigger.on_change]
+
+    def _file_sets(self) -> dict[str, FileSet]:
+        return {
+            name: FileSet(tuple(job.trigger.on_change), tuple(self._outputs(job))) for name, job in self._watching()
+        }
 
     def _globs(self, name: str) -> list[str]:
         job = self._jobs[name]

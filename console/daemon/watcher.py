@@ -254,15 +254,21 @@ class Watcher:
                 times.first_change_s = 0.0
             if restructure:
                 project.restructure = False
+            # Before the look: what is noted meanwhile must not be overwritten.
+            if checks:
+                times.check_s = now_s + CHECK_S
+            if polls:
+                times.poll_s = now_s + self._poll_s
         before = project.state.mode
         if checks or restructure:
             self._check(project, restructure=restructure)
         away = project.state.mode in ("gone", "unreadable")
         is_back = before in ("gone", "unreadable") and not away
         with self._condition:
-            times.check_s = now_s + (AWAY_S if away else CHECK_S)
-            if polls:
-                times.poll_s = now_s + (DISTRUST_S if project.state.mode == "inotify" else self._poll_s)
+            if away:
+                times.check_s = min(times.check_s, now_s + AWAY_S)
+            if polls and project.state.mode == "inotify":
+                times.poll_s = now_s + DISTRUST_S
             known = self._projects.get(project.root) is project
         if known and (settled or polls or restructure or is_back or before != project.state.mode):
             self._on_settled(project.root)
@@ -371,7 +377,7 @@ def folders_of_interest(project: ProjectWatch) -> Iterator[str]:
 def allowed_watches() -> int:
     """Our share of the watches that the kernel grants the user."""
     try:
-        with open(LIMIT_FILE, encoding="ascii") as file:
+        with open(LIMIT_FILE, encoding="utf-8") as file:
             return int(int(file.read()) * WATCH_SHARE)
     except (OSError, ValueError):
         return 0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from blake3 import blake3
 
 from console.project.fingerprint_cache import Cache, Facts, Row, counts_for
+from store import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,10 +53,10 @@ class SetResult:
     def words(self) -> str:
         """What has changed since the last look, for people."""
         parts = []
-        for said, paths in (("changed", self.changed), ("added", self.added), ("removed", self.removed)):
-            if paths:
-                more = f" and {len(paths) - CHANGES_SHOWN} more" if len(paths) > CHANGES_SHOWN else ""
-                parts.append(f"{', '.join(paths[:CHANGES_SHOWN])}{more} {said}")
+        for said, names in (("changed", self.changed), ("added", self.added), ("removed", self.removed)):
+            if names:
+                more = f" and {len(names) - CHANGES_SHOWN} more" if len(names) > CHANGES_SHOWN else ""
+                parts.append(f"{', '.join(names[:CHANGES_SHOWN])}{more} {said}")
         return "; ".join(parts) or "its files changed"
 
 
@@ -74,6 +75,14 @@ class Fingerprint:
 
 Found: TypeAlias = tuple[str, Facts, str]
 """A file on the way to its id: its path, what tells it from what it was, and where it leads when it is a link."""
+
+
+def scan_once(root: str, files: FileSet) -> Fingerprint:
+    """One set of files, with a cache of its own in the state directory. Raises OSError."""
+    home = paths.state_dir()
+    paths.ensure_state_dir(home)
+    name = f"{blake3(os.fsencode(root)).hexdigest(length=16)}.sqlite"
+    return scan(root, os.path.join(home, "fingerprints", name), {"files": files})
 
 
 def scan(root: str, cache_path: str, sets: Mapping[str, FileSet]) -> Fingerprint:
