@@ -120,6 +120,12 @@ class Home:
         """The run once it has ended."""
         return self.wait_run(reference, lambda detail: detail.row.state in ENDED_STATES)
 
+    def wait_ended_when_there(self, reference: str) -> RunDetail:
+        """As `wait_ended`, for a run that somebody else enqueues."""
+        number = int(reference[1:])
+        wait_until(lambda: any(row.no == number for row in self.client().runs(limit=1000).rows))
+        return self.wait_ended(reference)
+
     def wait_run(self, reference: str, accept: Callable[[RunDetail], bool]) -> RunDetail:
         """The run once it is as wanted."""
         client = self.client()

@@ -41,6 +41,8 @@ LOOK_S: Final = 60.0
 BUSY_LOOK_S: Final = 0.1
 """While a scan is under way."""
 KEEPER_TIMEOUT_S: Final = 30.0
+FIRST_LOOK_S: Final = 5.0
+"""How long the first answer waits for the first look; a folder that hangs holds it up no longer."""
 
 Result = TypeVar("Result")
 
@@ -73,12 +75,14 @@ class Projects:
         self._tracked: dict[str, Tracked] = {}
         self._rows: tuple[dict[str, Any], ...] = ()
         self._ending = False
+        self._ready = threading.Event()
         self._scans = Scans()
         self._watcher = Watcher(self._on_settled)
         self._thread = threading.Thread(target=self._run, name="projects")
 
     def start(self) -> None:
         """Begin to look after the projects."""
+        self.registry.wake = self._wake
         self._thread.start()
 
     def close(self) -> None:
@@ -95,7 +99,8 @@ class Projects:
         return any(row["armed"] for row in self._rows)
 
     def rows(self) -> tuple[dict[str, Any], ...]:
-        """Every project as JSON; for any thread."""
+        """Every project as JSON; for any thread but the event loop's. A daemon that starts looks at them first."""
+        self._ready.wait(FIRST_LOOK_S)
         return self._rows
 
     def call(self, command: Callable[[], Result]) -> Future[Result]:
@@ -209,6 +214,7 @@ class Projects:
         for project in self.registry.all():
             self._guarded(lambda project=project: self._take_up(project), project.root)  # type: ignore[misc]
         self._publish()
+        self._ready.set()
         while not self._ending:
             with contextlib.suppress(queue.Empty):
                 self._inbox.get(timeout=self._patience_s())()
@@ -340,9 +346,9 @@ class Projects:
             KEEPER_TIMEOUT_S
         )
 
-    def live_since(self, root: str, jobs: set[str], since_s: float) -> str:
-        """A run of these jobs that lives, or ended after `since_s` (monotonic); empty when there is none."""
-        return self._keeper.scheduler.active_run(root, jobs, since_s)
+    def active_at(self, root: str, jobs: set[str], at_s: float) -> str:
+        """A run of these jobs, such as r5, that lived at a Unix time; empty when there was none."""
+        return self._keeper.scheduler.active_at(root, jobs, at_s)
 
     def waiting_run(self, root: str, job: str) -> int:
         """The number of a run of a job that a manifest wanted and that has not started; 0 for none."""

@@ -47,6 +47,8 @@ class Registry:
         self.home = home
         self.questions: queue.Queue[str] = queue.Queue(QUESTIONS_MAX)
         """Folders whose manifest somebody wants looked at."""
+        self.wake: Callable[[], None] = no_wake
+        """Tells whoever looks at manifests that there is a question."""
         self._asked: set[str] = set()
         self._lock = threading.Lock()
         self._by_root: dict[str, WatchedProject] = {}
@@ -123,11 +125,16 @@ class Registry:
             self.questions.put_nowait(folder)
         except queue.Full:
             self.answered(folder)
+        self.wake()
 
     def answered(self, folder: str) -> None:
         """It has been looked at."""
         with self._lock:
             self._asked.discard(folder)
+
+
+def no_wake() -> None:
+    """Nobody looks yet."""
 
 
 def read(folder: str) -> WatchedProject:

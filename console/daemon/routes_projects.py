@@ -41,7 +41,7 @@ class ProjectRoutes:
     @guarded
     async def projects(self, _: Request) -> Response:
         """Every watched project."""
-        return answer({"projects": list(self._projects.rows())})
+        return answer({"projects": list(await asyncio.to_thread(self._projects.rows))})
 
     @guarded
     async def watch(self, request: Request) -> Response:

@@ -36,6 +36,8 @@ class SetResult:
     """What has changed since the last scan, for people."""
     problem: str
     """Why the id means nothing, such as a file that cannot be read; empty when it does."""
+    changed_at_s: float | None
+    """Unix time of the last change of a file; None when files are gone, or none has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +156,10 @@ def result_of(worker: Worker, code: int | None) -> ScanResult:
 
 def set_of(said: Mapping[str, Any]) -> SetResult:
     """One set of a worker's answer."""
-    return SetResult(str(said["id"]), str(said["words"]), str(said["problem"]))
+    changed_at_s = said["changed_at_s"]
+    return SetResult(
+        str(said["id"]),
+        str(said["words"]),
+        str(said["problem"]),
+        float(changed_at_s) if changed_at_s is not None else None,
+    )

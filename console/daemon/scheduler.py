@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console.daemon import launch, queue_state
@@ -87,8 +87,8 @@ class Scheduler:
         self._changed: OrderedDict[str, None] = OrderedDict()
         self._stops: dict[str, str] = {}
         """Runs that somebody stopped before they started, and who."""
-        self._last_ended: dict[tuple[str, str], tuple[int, float]] = {}
-        """By manifest and job: the run that ended last, and when (monotonic)."""
+        self._last_ended: dict[tuple[str, str], tuple[int, float, float]] = {}
+        """By manifest and job: the run that ended last, and from when to when it lived (Unix time)."""
         self._guard = SweepGuard(cursor)
         self._trust = TrustGate(ask_trust)
         self._due = True
@@ -155,8 +155,9 @@ class Scheduler:
         state = str(columns.get("state", ""))
         lived = self.live.pop(spec.id, None)
         self.devices.of.pop(spec.id, None)
-        if spec.queueing.manifest_dir:
-            self._last_ended[spec.queueing.manifest_dir, spec.queueing.job] = (spec.no, time.monotonic())
+        if spec.queueing.manifest_dir and lived is not None:
+            since_s, until_s = lived.since_unix_s, float(columns.get("ended_at_s") or time.time())
+            self._last_ended[spec.queueing.manifest_dir, spec.queueing.job] = (spec.no, since_s, until_s)
         self._due = True
         with self.lock:
             for run_id in self.queue.settle(spec.id, outcome_of(state)):
@@ -192,14 +193,17 @@ class Scheduler:
         self._due = True
         return True
 
-    def active_run(self, manifest_dir: str, jobs: set[str], since_s: float) -> str:
-        """A run of these jobs, such as r5, that lives or ended after `since_s` (monotonic); empty for none."""
+    def active_at(self, manifest_dir: str, jobs: set[str], at_s: float) -> str:
+        """A run of these jobs of a manifest, such as r5, that lived at a Unix time; empty for none. For any thread."""
         for live in list(self.live.values()):
             wants = live.spec.queueing
-            if wants.manifest_dir == manifest_dir and wants.job in jobs:
+            if wants.manifest_dir == manifest_dir and wants.job in jobs and live.since_unix_s <= at_s:
                 return f"r{live.spec.no}"
-        ended = [self._last_ended.get((manifest_dir, job), (0, -1.0)) for job in jobs]
-        return next((f"r{no}" for no, ended_s in ended if ended_s > since_s), "")
+        for job in jobs:
+            ended = self._last_ended.get((manifest_dir, job))
+            if ended is not None and ended[1] <= at_s <= ended[2]:
+                return f"r{ended[0]}"
+        return ""
 
     def waiting_run(self, manifest_dir: str, job: str) -> int:
         """The number of a run of a job that a manifest wanted by itself and that waits; 0 for none. For any thread."""
@@ -308,9 +312,11 @@ class Scheduler:
         in_hand = self.devices.take_free(self.queue.waiting.values())
         if in_hand is not None:
             room.devices = len(in_hand)
-        waits = self._trust.waits(self.queue.waiting.values(), now_s)
         with self.lock:
-            chosen = self.queue.admit(room, time.time(), waits)
+            candidates = self.queue.admit(replace(room, mutexes_taken=set(room.mutexes_taken)), time.time())
+            waits = self._trust.waits(candidates, now_s)
+            chosen = self.queue.admit(room, time.time(), waits) if waits else candidates
+        self._trust.use_up(chosen)
         if len(chosen) > STARTS_MAX:
             self._due = True
         for each in chosen[:STARTS_MAX]:

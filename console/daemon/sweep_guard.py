@@ -5,7 +5,8 @@ A run has shown that when it finished well, or lived for GUARD_S. One that fails
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from console.project.masking import mask_text
@@ -26,6 +27,7 @@ class Live:
     spec: Spec
     since_s: float
     """Monotonic."""
+    since_unix_s: float = field(default_factory=time.time)
 
 
 class SweepGuard:

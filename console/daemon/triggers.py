@@ -2,7 +2,7 @@
 
 A change counts when the content id of what a trigger's globs match differs from the one that it last fired for. What
 the job itself writes never counts: files that it or its followers declare as outputs are left out, and where they
-declare none, what changes while one of them runs is taken for theirs, said so, and starts nothing.
+declare none, what changed while one of them ran is taken for theirs, said so, and starts nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.daemon.registry import WatchedProject
-    from console.daemon.scans import ScanResult, Scans
+    from console.daemon.scans import ScanResult, Scans, SetResult
     from console.jobs.spec import Request, Spec
     from console.project.manifest_model import Job, Manifest
 
 Verdict: TypeAlias = Literal["first", "same", "fire", "later", "own", "waits"]
-OWN_GRACE_S: Final = 6.0
-"""What settles so soon after a run has ended was still written by it: the watcher waits up to 5 s for quiet."""
 LATE_S: Final = 1.0
 """The least time between two looks at what could not be started."""
 
@@ -39,8 +37,11 @@ class Host(Protocol):
     def enqueue(self, requests: list[Request], action: str, **details: Any) -> list[Spec]:
         """Enqueue runs."""
 
-    def live_since(self, root: str, jobs: set[str], since_s: float) -> str:
-        """A run of these jobs that lives, or ended after that monotonic time; empty for none."""
+    def trust_problem(self, root: str) -> str:
+        """Why nothing may start by itself now; empty when it may."""
+
+    def active_at(self, root: str, jobs: set[str], at_s: float) -> str:
+        """A run of these jobs that lived at a Unix time; empty for none."""
 
     def waiting_run(self, root: str, job: str) -> int:
         """The number of a run of a job that has not started; 0 for none."""
@@ -123,7 +124,7 @@ class Triggers:
                 # Half of the files is no content: an unreadable one must neither start anything nor be forgotten.
                 self._notes[name] = found.problem
                 continue
-            self._consider(job, found.content_id, found.words, since_s=result.started_s - OWN_GRACE_S)
+            self._consider(job, found)
         self._save()
 
     def fire_due(self) -> bool:
@@ -199,10 +200,11 @@ class Triggers:
         """What wants a person: kind, text, command."""
         return [("trigger", f"{name}: {note}", f"footplate start {name}") for name, note in sorted(self._notes.items())]
 
-    def _consider(self, job: Job, content_id: str, words: str, *, since_s: float) -> None:
-        state = self._states[job.name]
+    def _consider(self, job: Job, found: SetResult) -> None:
+        state, content_id, words = self._states[job.name], found.content_id, found.words
         chain = {job.name, *(each.name for each in job_runs.followers_of(self.manifest, job.name))}
-        owner = "" if self._outputs(job) else self._host.live_since(self.project.root, chain, since_s)
+        changed_at_s = found.changed_at_s if found.changed_at_s is not None else time.time()
+        owner = "" if self._outputs(job) else self._host.active_at(self.project.root, chain, changed_at_s)
         assert job.trigger is not None
         verdict = decide(
             state,
@@ -227,6 +229,8 @@ class Triggers:
 
     def _fire(self, job: Job, origin: str, reason: str, content_id: str) -> None:
         """Enqueue a job and its followers. Raises OSError; then it is tried again."""
+        if self._host.trust_problem(self.project.root):
+            return  # it changed a moment ago: what it is about is found again once it is trusted again
         shell = trust_store.read_shell(self._dir)
         if shell is None:
             self._notes[job.name] = "the shell that trusted the manifest is not known: `footplate trust` again"

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from console.jobs.run_queue import Waiting
 
-HOLDS_S: Final = 5.0
-"""For how long a verdict lets runs start."""
+HOLDS_S: Final = 2.0
+"""For how long a verdict that was asked for lets runs start; it is used up by the first round that starts some."""
 
 
 class TrustGate:
@@ -20,29 +20,37 @@ class TrustGate:
     def __init__(self, ask: Callable[[str], None]) -> None:
         """`ask` has the manifest of a folder looked at, elsewhere: the folder may hang."""
         self._ask = ask
-        self._verdicts: dict[str, tuple[float, str]] = {}
-        """By folder: until when (monotonic) a verdict holds, and why its runs may not start; empty when they may."""
+        self._asked: set[str] = set()
+        self._verdicts: dict[str, float] = {}
+        """Folders whose manifest was trusted when it was looked at for runs that may start: when (monotonic)."""
 
-    def waits(self, waiting: Iterable[Waiting], now_s: float) -> set[str]:
-        """Runs whose manifest is to be looked at before they start; asks for that."""
+    def waits(self, candidates: Iterable[Waiting], now_s: float) -> set[str]:
+        """Runs that could start and whose manifest is to be looked at before they do; asks for that.
+
+        Only an answer to this question counts: an older one may be about an older text.
+        """
         waits: set[str] = set()
-        asked: set[str] = set()
-        for each in waiting:
-            if concerns(each) and not each.unmet and not each.hold:
-                until_s, problem = self._verdicts.get(each.wants.manifest_dir, (0.0, ""))
-                if now_s >= until_s or problem:
-                    waits.add(each.id)
-                    asked.add(each.wants.manifest_dir)
-        for folder in asked:
-            self._ask(folder)
+        for each in candidates:
+            folder = each.wants.manifest_dir
+            if concerns(each) and now_s - self._verdicts.get(folder, -HOLDS_S) >= HOLDS_S:
+                waits.add(each.id)
+                self._asked.add(folder)
+                self._ask(folder)
         return waits
 
+    def use_up(self, started: Iterable[Waiting]) -> None:
+        """These start: the next ones ask anew."""
+        for each in started:
+            self._verdicts.pop(each.wants.manifest_dir, None)
+
     def answered(self, folder: str, problem: str, waiting: Iterable[Waiting], other_hold: str) -> list[str]:
-        """A verdict: holds its runs, or lets them go; returns the ids of those whose standing changes.
+        """What looking at a manifest came to: holds its runs, or lets them go; returns those whose standing changes.
 
         Runs that are held for another reason, `other_hold`, stay so.
         """
-        self._verdicts[folder] = (time.monotonic() + HOLDS_S, problem)
+        if folder in self._asked and not problem:
+            self._verdicts[folder] = time.monotonic()
+        self._asked.discard(folder)
         changed = []
         said = f"{problem}: `footplate trust` lets it start" if problem else ""
         for each in waiting:

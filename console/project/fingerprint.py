@@ -48,6 +48,8 @@ class SetResult:
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+    changed_at_s: float | None = None
+    """Unix time of the last change of one of its files since the last look (ctime, which no program can set)."""
 
     @property
     def words(self) -> str:
@@ -136,6 +138,8 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
             removed=sorted(path for path in gone if files.holds(path)),
             unreadable=[each for each in unreadable if files.may_lie_below(each.path) or files.holds(each.path)],
         )
+        new = [fresh[path][3] for path in (*results[name].added, *results[name].changed)]
+        results[name].changed_at_s = max(new) / 1e9 if new else None
     cache.write(fresh.items(), gone)
     took_s = time.perf_counter() - began_s
     return Fingerprint(results, len(ids), hashed_count, hashed_bytes, total_bytes, took_s)
@@ -251,6 +255,7 @@ def as_json(found: Fingerprint) -> dict[str, Any]:
         lost = [f"{path}: {reason}" for path, reason in each.unreadable[:UNREADABLE_SHOWN]]
         problem = f"n/a: {'; '.join(lost)}" if lost else ""
         sets[name] = {"id": each.id, "file_count": each.file_count, "words": each.words, "problem": problem}
+        sets[name]["changed_at_s"] = each.changed_at_s
     return {
         "sets": sets,
         "file_count": found.file_count,
