@@ -57,7 +57,10 @@ SLOW_FILES = frozenset(
         "test_rebuild",
         "test_revive",
         "test_service",
+        "test_projects",
+        "test_queue",
         "test_uninstall",
+        "test_watcher",
         "tui/test_hostile",
     )
 )

@@ -43,9 +43,8 @@ DISTRUST_S: Final = 600.0
 WATCH_SHARE: Final = 0.25
 """Of the watches that the kernel grants the user."""
 LIMIT_FILE: Final = "/proc/sys/fs/inotify/max_user_watches"
-MASK: Final = Mask(
-    InotifyConstants.IN_MODIFY
-    | InotifyConstants.IN_CLOSE_WRITE
+MASK: Final = Mask(  # not IN_MODIFY: every write of every job would wake us
+    InotifyConstants.IN_CLOSE_WRITE
     | InotifyConstants.IN_ATTRIB
     | InotifyConstants.IN_CREATE
     | InotifyConstants.IN_DELETE

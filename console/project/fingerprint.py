@@ -28,6 +28,8 @@ CHUNK_BYTES: Final = 8 << 20
 """Smaller files are read at once and hashed by one thread: threads cost more than they bring."""
 UNREADABLE_SHOWN: Final = 20
 CHANGES_SHOWN: Final = 3
+SAVE_EVERY_S: Final = 5.0
+"""What was read is kept that often, so that a look that is interrupted was not for nothing."""
 MISSING: Final = "n/a"
 
 
@@ -104,7 +106,7 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
     fresh: dict[str, Row] = {}
     hashed_count = hashed_bytes = total_bytes = 0
     wanted = list(sets.values())
-    rows = cache.rows
+    rows, unsaved, save_at_s = cache.rows, dict[str, Row](), time.monotonic() + SAVE_EVERY_S
     for path, facts, link in walk(root, wanted, unreadable):
         row = rows.get(path)
         total_bytes += facts[1]
@@ -120,7 +122,10 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
             ids[path] = MISSING
             continue
         ids[path] = row[5]
-        fresh[path] = row
+        fresh[path] = unsaved[path] = row
+        if time.monotonic() > save_at_s:
+            cache.write(unsaved.items(), ())
+            unsaved, save_at_s = {}, time.monotonic() + SAVE_EVERY_S
         hashed_count += 1
         hashed_bytes += row[1]
     before = {path: rows[path][5] for path in fresh if path in rows}
@@ -140,7 +145,7 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
         )
         new = [fresh[path][3] for path in (*results[name].added, *results[name].changed)]
         results[name].changed_at_s = max(new) / 1e9 if new else None
-    cache.write(fresh.items(), gone)
+    cache.write(unsaved.items(), gone)
     took_s = time.perf_counter() - began_s
     return Fingerprint(results, len(ids), hashed_count, hashed_bytes, total_bytes, took_s)
 
