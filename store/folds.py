@@ -53,7 +53,7 @@ class KeyState:
     def take_stretch(self, stretch: Stretch, attempt: int) -> list[tuple[int, int]]:
         """The folds of many points in their order, each with how many follow each other in it."""
         epochs = stretch.epochs
-        runs = [(self.take(stretch.first_step, epochs[0] if epochs else None, attempt), stretch.count)]
+        runs = [(self.take(stretch.first_step, epochs[0] if epochs else None, attempt), stretch.length)]
         begin = 0
         for position in stretch.drops:
             # A restart is always a drop, so nothing between two drops can be one.
@@ -62,7 +62,7 @@ class KeyState:
             fold = self.take(stretch.steps[position], epochs[position] if epochs else None, attempt)
             if fold != runs[-1][0]:
                 runs[-1] = (runs[-1][0], position - begin)
-                runs.append((fold, stretch.count - position))
+                runs.append((fold, stretch.length - position))
                 begin = position
         self.last_step, self.epoch = stretch.last_step, epochs[-1] if epochs else None
         return runs
@@ -71,7 +71,7 @@ class KeyState:
 class Stretch(NamedTuple):
     """Steps that follow each other, as far as folds depend on them."""
 
-    count: int
+    length: int
     first_step: int
     last_step: int
     drops: Sequence[int]

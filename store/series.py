@@ -102,8 +102,9 @@ def latest_metrics(cursor: Cursor, run_no: int) -> list[LatestMetric]:
 
 def latest_metric(row: Sequence[Any]) -> LatestMetric:
     """A metric from the columns of `LatestMetric` in their order, the folds as FOLDS_SQL gives them."""
-    *plain, folds = row
-    return LatestMetric(*plain, tuple(FoldBests(*fold.values()) for fold in folds or ()))
+    key, last, last_step, minimum, maximum, point_count, by_hand, folds = row
+    of_folds = tuple(FoldBests(*fold.values()) for fold in folds or ())
+    return LatestMetric(key, last, last_step, minimum, maximum, point_count, by_hand, of_folds)
 
 
 def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
@@ -126,20 +127,21 @@ def binned(cursor: Cursor, run_no: int, key: str, bins: int, fold: int | None = 
         if found is None:
             return None
         key_id, rolled_up, fold_count = found
-        of_fold = Bins(0, 0, *([] for _ in BIN_COLUMNS), fold_count if fold is None else fold, fold_count)
-        if not 1 <= of_fold.fold <= fold_count:
+        if fold is None:
+            fold = fold_count
+        if not 1 <= fold <= fold_count:
             return None
-        place: dict[str, Any] = {"run_no": run_no, "key_id": key_id, "fold": of_fold.fold}
+        place: dict[str, Any] = {"run_no": run_no, "key_id": key_id, "fold": fold}
         source, extent = span(cursor, place, ROLLUP_SQL) if rolled_up else span_of_points(cursor, place)
-        of_fold = of_fold._replace(point_count=extent.point_count, not_finite_count=extent.not_finite_count)
+        counts = (extent.point_count, extent.not_finite_count)
         if extent.first_step is None or extent.last_step is None:
-            return of_fold
+            return Bins(*counts, [], [], [], [], [], [], [], fold, fold_count)
         width_log2 = width_log2_of(extent.first_step, extent.last_step, max(BINS_MIN, min(bins, BINS_MAX)))
         rows = cursor.execute(f"with {source} {BINS_SQL}", place | {"width_log2": width_log2}).fetchall()
     finally:
         cursor.execute("rollback")
-    columns = (list(column) for column in zip(*rows, strict=True))
-    return of_fold._replace(**dict(zip(BIN_COLUMNS, columns, strict=True)))
+    steps, means, minimums, maximums, lasts, first_steps, firsts = (list(column) for column in zip(*rows, strict=True))
+    return Bins(*counts, steps, means, minimums, maximums, lasts, first_steps, firsts, fold, fold_count)
 
 
 def width_log2_of(first_step: int, last_step: int, bins: int) -> int:
@@ -183,7 +185,6 @@ def roll_up_key(cursor: Cursor, run_no: int, key_id: int) -> None:
         raise
 
 
-BIN_COLUMNS: Final = ("steps", "means", "minimums", "maximums", "lasts", "first_steps", "firsts")
 FOLD_COUNT_SQL: Final = "select coalesce(max(fold), 1) from metric_fold where run_no = ? and key_id = ?"
 FIND_SQL: Final = """
     select m.key_id, exists (select 1 from metric_rollup r where r.run_no = m.run_no and r.key_id = m.key_id),

@@ -24,6 +24,7 @@ from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
 from store import database, derive, paths
 from store.queries import run_table
+from store.queries.literals import changed_literals
 from store.series import binned, latest_metrics, skipped_lines
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
     from console.daemon.upkeep import Upkeep
+    from store.queries.literals import ChangedLiteral
     from store.queries.run_table import RunEntry
 
 Application: TypeAlias = Starlette
@@ -88,9 +90,9 @@ class Routes:
         offset, limit = integer(request, "offset", 0), min(integer(request, "limit", 256), PAGE_MAX)
         now_s = time.time()
 
-        def read() -> run_table.RunTable:
+        def read() -> tuple[run_table.RunTable, dict[str, dict[str, ChangedLiteral]]]:
             with self._database.reading() as cursor:
-                return run_table.run_table(
+                found = run_table.run_table(
                     cursor,
                     text=query.get("text", ""),
                     states=states,
@@ -100,15 +102,16 @@ class Routes:
                     limit=limit,
                     now_s=now_s,
                 )
+                return found, changed_literals(cursor, [entry.id for entry in found.entries])
 
-        table = await asyncio.to_thread(read)
+        table, literals = await asyncio.to_thread(read)
         return answer(
             {
                 "total_count": table.total_count,
                 "matched_count": table.matched_count,
                 "offset": offset,
                 "now_s": now_s,
-                "rows": [translate.row(entry) for entry in table.entries],
+                "rows": [translate.row(entry, literals.get(entry.id)) for entry in table.entries],
             }
         )
 
@@ -162,14 +165,16 @@ class Routes:
         """One metric in bins."""
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         key, bins = request.query_params.get("key", ""), integer(request, "bins", 200)
+        fold = optional_integer(request, "fold")
 
         def read() -> Any:
             with self._database.reading() as cursor:
-                return binned(cursor, found.no, key, bins)
+                return binned(cursor, found.no, key, bins, fold)
 
         series = await asyncio.to_thread(read)
         if series is None:
-            raise RefusedError(404, f"r{found.no} has no metric {key!r}")
+            which = "" if fold is None else f" with a fold {fold}"
+            raise RefusedError(404, f"r{found.no} has no metric {key!r}{which}")
         return answer({"key": key, **series._asdict()})
 
     @guarded
@@ -251,9 +256,10 @@ class Routes:
             metrics = latest_metrics(cursor, found.no)
             skipped = skipped_lines(cursor, found.id)
             notes = run_table.notes_of(cursor, found.id)
+            literals = changed_literals(cursor, [found.id]).get(found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
+        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes, literals)
         if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):
             detail["code"]["state"] = CAPTURING
         return detail

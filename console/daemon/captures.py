@@ -26,6 +26,8 @@ WORKERS_MAX: Final = 4
 BATCH_MAX: Final = 8
 """Runs that one worker captures, one after the other: a sweep of a thousand runs needs no thousand interpreters."""
 TIMEOUT_S: Final = 30.0
+READS_PARAMS: Final = ("enqueue", "ended")
+"""Stages that read params from files."""
 COPY_TIMEOUT_S: Final = 120.0
 """For a worker that makes or takes away a copy of a folder."""
 
@@ -35,7 +37,7 @@ class Task(NamedTuple):
 
     run_dir: str
     stage: str
-    """`enqueue`, the number of an attempt, or `forget-copy`."""
+    """`enqueue`, the number of an attempt, `ended`, or `forget-copy`."""
     copies: bool
     """It makes or removes a copy, which may take long: it gets a worker of its own."""
 
@@ -58,15 +60,21 @@ class Captures:
         self._waiting: list[Task] = []
         self._workers: list[Worker] = []
         self._pending: set[str] = set()
+        self._done: list[str] = []
 
     @property
     def busy(self) -> bool:
         """Whether somebody should `look` soon."""
-        return bool(self._waiting or self._workers)
+        return bool(self._waiting or self._workers or self._done)
 
     def is_pending(self, run_dir: str) -> bool:
         """Whether a task for this run waits or is under way."""
         return run_dir in self._pending
+
+    def take_done(self) -> list[str]:
+        """Run directories in which a worker has written something since the last call."""
+        done, self._done = self._done, []
+        return done
 
     def ask(self, run_dir: str, stage: str, *, copies: bool = False) -> None:
         """Have something captured, soon."""
@@ -103,6 +111,8 @@ class Captures:
             for task in worker.tasks:
                 self._pending.discard(task.run_dir)
                 record_failure(task, reason)
+                if task.stage in READS_PARAMS:
+                    self._done.append(task.run_dir)
         self._pending.update(task.run_dir for task in self._waiting)
         while self._waiting and len(self._workers) < WORKERS_MAX:
             self._start_next()
@@ -132,6 +142,8 @@ class Captures:
                 errors.close()
             for task in batch:
                 self._pending.discard(task.run_dir)
+                if task.stage in READS_PARAMS:
+                    self._done.append(task.run_dir)
                 record_failure(task, f"no worker could be started: {error.strerror}")
             return
         self._workers.append(Worker(process, batch, time.monotonic(), errors))
@@ -147,7 +159,7 @@ def is_over_here(run_dir: str) -> bool:
 
 def record_failure(task: Task, reason: str) -> None:
     """Say in place of what a worker did not write why it is missing; without a reason for what it did write."""
-    if task.stage == "forget-copy" or not os.path.isdir(f"{task.run_dir}/code"):
+    if task.stage in ("forget-copy", "ended") or not os.path.isdir(f"{task.run_dir}/code"):
         return
     reason = reason or "the worker wrote nothing"
     name = "capture.json" if task.stage == "enqueue" else f"capture-{task.stage}.json"

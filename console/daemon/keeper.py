@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ulid import ULID
 
-from console.daemon import adoption, foreign, launch, pause
+from console.daemon import adoption, foreign, launch, pause, run_params
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
@@ -27,6 +27,7 @@ from console.project.masking import mask_argv
 from console.protocol import ENDED_STATES
 from store import database, identity, local_home, paths, removal
 from store.ingest import Index
+from store.queries.literals import put_literals
 from store.rollups import roll_up, runs_to_roll_up
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ TICK_S: Final = 0.25
 IDLE_TICK_S: Final = 30.0
 """Between rounds when none does; commands and the end of the daemon wake the thread."""
 COMMANDS_MAX: Final = 1000
+PARAMS_AT_ONCE: Final = 100
+"""Runs whose params are brought in by one round."""
 CHECKPOINT_AFTER: Final = "64MB"
 """Of the WAL, as `database.connect` sets it."""
 
@@ -64,6 +67,8 @@ class Keeper:
         self._wake = threading.Event()
         self._ending = False
         self._watched: dict[str, WatchedRun] = {}
+        self._params_due: list[str] = []
+        """Run directories whose files say more of their params than the index."""
         self._postponed: set[str] = set()
         """Runs that the last round had no room for; the next one begins with them."""
         self.captures = Captures(home)
@@ -86,6 +91,8 @@ class Keeper:
         except (OSError, database.Error) as error:
             report(f"what was begun with deleted and archived runs cannot be finished yet: {error}")
         self._adopt_run_dirs()
+        for run_dir in run_params.still_pending(self._cursor, home):
+            self.captures.ask(run_dir, "ended")
         self._to_roll_up = runs_to_roll_up(self._cursor, ENDED_STATES)
         try:
             self.people.catch_up()
@@ -233,6 +240,8 @@ class Keeper:
         if unknown:
             self._index.add_runs([launch.columns_of_spec(found) for found in unknown])
             self.people.expect(found.id for found in unknown)
+            live = [found.id for found in unknown if may_be_alive(paths.run_dir(self.home, found.id))]
+            self._params_due += [paths.run_dir(self.home, run_id) for run_id in live]
         self.catching_up.expect(self._watched)
         if len(unknown) > AT_ONCE:
             ended = [run.spec.id for run in packed]
@@ -254,6 +263,15 @@ class Keeper:
             run_dir = paths.run_dir(self.home, each.id)
             self._watched[each.id] = foreign.ForeignRun(each, run_dir, "queued")
         self._changes.tell(["runs"])
+
+    def _take_in_params(self) -> None:
+        """Bring what workers found in files into the index. Raises duckdb.Error."""
+        self._params_due += self.captures.take_done()
+        due = self._params_due[:PARAMS_AT_ONCE]
+        if due:
+            ids = run_params.take_in(self._cursor, self._index, due, self.captures)
+            del self._params_due[: len(due)]
+            self._changes.tell(["runs", *(f"run:{run_id}" for run_id in ids)])
 
     def _run(self) -> None:
         pause_s = 0.0
@@ -310,6 +328,7 @@ class Keeper:
         problem = ""
         self.people.catch_up()
         self.captures.look()
+        self._take_in_params()
         self._take_in(self._neighbours.newcomers(self._cursor))
         self._watched.update(self.catching_up.take(self._watched))
         point_count, postponed = 0, set()
@@ -331,6 +350,7 @@ class Keeper:
         self._postponed = postponed
         batches = [look.batch for look in looks.values() if look.batch is not None]
         updates = {run_id: look.columns for run_id, look in looks.items() if look.columns}
+        put_literals(self._cursor, {run_id: look.literals for run_id, look in looks.items() if look.literals})
         if batches or updates:
             self._index.commit(batches, updates)
         # Not before: a store that is paused must not look sound for as long as it tries.

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import scope
-from console.jobs import exit_cause, reconcile, spec, status_file
+from console.jobs import exit_cause, launchers, reconcile, spec, status_file
 from console.jobs.process_tree import environment_of_ours
 from console.project.masking import mask_argv, mask_mapping, mask_text
 from console.project.summary import summary
@@ -87,6 +87,7 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "created_at_s": new.created_at_s,
         "attempts_max": 1 + (new.options.retry.max if new.options.retry is not None else 0),
         "search_text": " ".join(searched).lower(),
+        "script": readable(launchers.beneath(argv).script),
     }
 
 

@@ -8,8 +8,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from console.daemon import launch
-from console.jobs import reconcile, spec
+from console.daemon import launch, run_params
+from console.jobs import launchers, reconcile, spec
 from console.jobs.exit_cause import RETRY_GROUPS
 from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
@@ -55,6 +55,8 @@ class Look:
     """The run has ended and everything it wrote is in the index, or will be with this batch's commit."""
     more: bool = False
     """There is more to read at once."""
+    literals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Of the script of a run that is over."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,8 @@ class WatchedRun:
     captures: Captures | None = None
     """Who captures its code; None where nobody does."""
     captured_at_attempt: int = 0
+    looks_for_params: bool = False
+    """A worker is to look for params of the ended run."""
 
     def look(self, cursor: JournalCursor) -> Look:
         """Do what is due for the run and say what is new. Raises OSError when its files cannot be read or written."""
@@ -144,11 +148,24 @@ class WatchedRun:
         if columns.get("state", self.state) != self.state:
             found.columns = columns
             found.over = ended
+            if ended:
+                self._read_params(found)
         size = launch.log_size(self.run_dir)
         found.changed = bool(found.columns or found.batch or size != self.log_size_bytes)
         found.more = found.more or (ended and not found.over)
         self.log_size_bytes = size
         return found
+
+    def _read_params(self, found: Look) -> None:
+        """What workers found in files, as far as they have; the keeper learns of the rest when they are done."""
+        params = run_params.found_params(self.run_dir, self.spec)
+        found.literals = params.literals
+        found.columns |= params.columns
+        if self.captures is not None:
+            ended_at_s = found.columns.get("ended_at_s")
+            self.looks_for_params = run_params.at_the_end(self.run_dir, self.spec, ended_at_s)
+            pending = self.looks_for_params or self.captures.is_pending(self.run_dir)
+            found.columns["params_pending"] = pending
 
     def start(self, attempt: int = 1) -> None:
         """Start a supervisor. Raises OSError."""
@@ -170,6 +187,8 @@ class WatchedRun:
         if self.process is not None and self.process.poll() is None:
             launch.reap_later(self.process)
         launch.delete_environment(self.run_dir)
+        if self.captures is not None and self.looks_for_params:
+            self.captures.ask(self.run_dir, "ended")
         if self.captures is not None and self.spec.original_working_dir:
             self.captures.ask(self.run_dir, "forget-copy", copies=True)
 
@@ -178,10 +197,12 @@ class WatchedRun:
             return Look()
         try:
             if self.derivation is None:
-                self.derivation = derive.open_derivation(self.spec.id, self.run_dir)
+                many = launchers.beneath(self.spec.argv).many_processes
+                self.derivation = derive.open_derivation(self.spec.id, self.run_dir, many_processes=many)
             behind = derive.derive(self.derivation, time.time_ns() // 1000, attempt, final=final)
-            generation = self.derivation.generation
-            batch = read_batch(self.spec.id, self.spec.no, self.run_dir, cursor, generation)
+            place = (self.spec.id, self.spec.no, self.run_dir)
+            many = self.derivation.many_processes
+            batch = read_batch(*place, cursor, self.derivation.generation, many_writers=many)
         except OSError:
             raise
         except Exception:

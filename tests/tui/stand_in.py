@@ -101,7 +101,7 @@ class StandIn(Client):
         detail = self._detail(reference)
         return detail._replace(log_size_bytes=len(self.box.logs.get(detail.row.id, b"")))
 
-    def series(self, reference: str, key: str, bins: int) -> Series:
+    def series(self, reference: str, key: str, bins: int, fold: int | None = None) -> Series:  # noqa: ARG002
         detail = self._detail(reference)
         metric = next((each for each in detail.metrics if each.key == key), None)
         if metric is None or not metric.point_count:
