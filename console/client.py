@@ -145,6 +145,10 @@ class Client:
         """Ask a run to end: TERM to its processes, KILL after the grace time."""
         return protocol.decode_detail(self.post(f"/runs/{quote(reference)}/stop", {"actor": actor}))
 
+    def pin_metric(self, project: str, key: str, goal: str, actor: str) -> dict[str, Json]:
+        """Have a metric stand for the runs of a project that have it."""
+        return self.post_known("/metrics/pin", {"project": project, "key": key, "goal": goal, "actor": actor})
+
     def release(self, reference: str, actor: str) -> RunDetail:
         """Let a run start that is held since a reboot."""
         return protocol.decode_detail(self.post(f"/runs/{quote(reference)}/release", {"actor": actor}))

@@ -137,6 +137,49 @@ class Index:
             raise
         self._cursors.update((batch.run_id, batch.cursor) for batch in batches)
 
+    def settle_by_hand(self) -> None:
+        """Put metrics that people added among the points of their runs, those that the runs do not report themselves.
+
+        One transaction; raises duckdb.Error.
+        """
+        cursor = self._cursor
+        runs = cursor.execute(UNSETTLED_SQL).fetchall()
+        if not runs:
+            return
+        self._primaries.clear()
+        cursor.execute("begin")
+        try:
+            for run_id, run_no in runs:
+                points = cursor.execute(HAND_POINTS_SQL, [run_id]).fetchall()
+                self._put_by_hand(run_no, points)
+                self._choose_primary(run_id, run_no)
+            cursor.execute("update hand_point set settled = true where not settled")
+            update_runs(cursor, list(self._primaries.items()))
+            metric_pins.apply_to_runs(cursor, list(self._primaries))
+            cursor.execute("commit")
+        except BaseException:
+            cursor.execute("rollback")
+            self.reload()
+            raise
+
+    def _put_by_hand(self, run_no: int, points: Sequence[tuple[str, int, int, float]]) -> None:
+        """Replace the points by hand of a run; `points` are key, step, time and value, the latest last."""
+        cursor, states = self._cursor, self._states_of(run_no)
+        cursor.execute("delete from metric where run_no = ? and source = ?", [run_no, HAND_SOURCE])
+        of_keys: dict[str, list[tuple[int, int, float]]] = {}
+        for key, step, at_us, value in points:
+            of_keys.setdefault(key, []).append((step, at_us, value))
+        key_ids = self._ids_of(dict.fromkeys(of_keys, 0))
+        for key_id, of_key in zip(key_ids, of_keys.values(), strict=True):
+            if states.setdefault(key_id, KeyState(HAND_SOURCE)).source != HAND_SOURCE:
+                continue
+            rows = [[run_no, key_id, *point, HAND_SOURCE, 1, 1] for point in of_key]
+            cursor.executemany("insert into metric values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            values = [value for _, _, value in of_key]
+            latest = [run_no, key_id, *of_key[-1], min(values), max(values), len(values), HAND_SOURCE, 1, 1]
+            marks = ", ".join("?" * (len(latest) + 2))
+            cursor.execute(f"insert or replace into metric_latest values ({marks})", [*latest, of_key[0][0], None])
+
     def _write_points(self, batches: Sequence[Batch]) -> None:
         written = [batch for batch in batches if batch.points.count]
         folded_before = {
@@ -289,6 +332,12 @@ def first_arrivals(cursor: Cursor, points: pl.DataFrame, run_nos: Sequence[int])
 
 
 PRIMARY_COLUMNS: Final = ("primary_key_id", "primary_goal", "guessed_key_id", "guessed_goal", "primary_source")
+UNSETTLED_SQL: Final = """
+    select distinct run.id, run.no from hand_point join run on run.id = hand_point.run_id where not settled order by 2
+"""
+HAND_POINTS_SQL: Final = """
+    select key, step, (at_s * 1000000)::bigint, value from hand_point where run_id = ? order by at_s, request, key
+"""
 STATES_SQL: Final = """
     select key_id, source, fold, attempt, coalesce(first_step, step), step, epoch,
         exists (select 1 from metric_fold f where f.run_no = m.run_no and f.key_id = m.key_id)

@@ -62,7 +62,8 @@ def set_by_manifest(cursor: Cursor, project: str, key: str | None, goal: Goal | 
 
 def put(cursor: Cursor, pins: Sequence[Pin]) -> None:
     """Pin metrics in place of what was pinned before. Raises duckdb.Error."""
-    cursor.executemany("insert or replace into metric_pin values (?, ?, ?, ?, ?, ?)", [list(pin) for pin in pins])
+    if pins:
+        cursor.executemany("insert or replace into metric_pin values (?, ?, ?, ?, ?, ?)", list(map(list, pins)))
 
 
 def apply_to_runs(cursor: Cursor, run_ids: Sequence[str]) -> None:

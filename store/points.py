@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from store.folds import Stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 

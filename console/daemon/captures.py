@@ -65,7 +65,7 @@ class Captures:
     @property
     def busy(self) -> bool:
         """Whether somebody should `look` soon."""
-        return bool(self._waiting or self._workers or self._done)
+        return bool(self._waiting or self._workers)
 
     def is_pending(self, run_dir: str) -> bool:
         """Whether a task for this run waits or is under way."""

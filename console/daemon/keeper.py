@@ -75,7 +75,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper")
         self._index = Index(self._cursor)
         self._journal = CommandJournal(home)
-        self.people = People(self._journal, changes, lambda: self._cursor)
+        self.people = People(self._journal, changes, lambda: self._cursor, self._settle_by_hand)
         self.data_life = DataLife(
             home,
             lambda: self._cursor,
@@ -203,6 +203,9 @@ class Keeper:
         paths.write_atomically(f"{watched.run_dir}/release.json", json.dumps(note).encode())
         return True
 
+    def _settle_by_hand(self) -> None:
+        self._index.settle_by_hand()
+
     def _forget(self, run_id: str, no: int) -> None:
         self._index.forget(run_id, no)
 
@@ -299,7 +302,7 @@ class Keeper:
                 if pause_s:
                     pause.wait(self._wake, pause_s, self.home)
                 else:
-                    self._wake.wait(TICK_S if self._watched or self.captures.busy else IDLE_TICK_S)
+                    self._wake.wait(TICK_S if self._watched or self.captures.busy or self._params_due else IDLE_TICK_S)
             self._wake.clear()
             self._carry_out_commands()
 

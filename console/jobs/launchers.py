@@ -11,6 +11,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 PYTHON: Final = re.compile(r"(?:python|pypy)[\d.]*|ipython3?")
 SHELL: Final = re.compile(r"(?:ba|da|z|k)?sh")
 SHELL_OPERATORS: Final = frozenset({"&&", "||", ";", "|", "&"})
@@ -18,14 +23,14 @@ ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 DEPTH_MAX: Final = 12
 """Launchers within each other; more are an accident."""
 
-FLAGS: Final = frozenset(
-    """--standalone --no-python --no_python --run-path --run_path --use-env --use_env --module --multi_gpu --multi-gpu
-    --cpu --tpu --mps --use_deepspeed --use_fsdp --use_megatron_lm --debug -q --quiet --verbose -v --force_multi
-    --allow-run-as-root --oversubscribe --tag-output --report-bindings --exclusive --unbuffered -u -l --label -K -O
-    --kill-on-bad-exit --pty --overcommit --frozen --locked --isolated --active --exact --offline -n --no_ssh
-    --no_local_rank --enable_each_rank_log --bind_cores_to_rank --nv --rocm --cleanenv --contain -e --live-stream
-    --no-capture-output --foreground --preserve-status -i --ignore-environment -0 --null -a --auto-servernum"""
-    .split()
+FLAGS: Final = _words(
+    """--standalone --no-python --no_python --run-path --run_path --use-env --use_env --module --multi_gpu
+    --multi-gpu --cpu --tpu --mps --use_deepspeed --use_fsdp --use_megatron_lm --debug -q --quiet --verbose -v
+    --force_multi --allow-run-as-root --oversubscribe --tag-output --report-bindings --exclusive --unbuffered -u
+    -l --label -K -O --kill-on-bad-exit --pty --overcommit --frozen --locked --isolated --active --exact
+    --offline -n --no_ssh --no_local_rank --enable_each_rank_log --bind_cores_to_rank --nv --rocm --cleanenv
+    --contain -e --live-stream --no-capture-output --foreground --preserve-status -i --ignore-environment -0
+    --null -a --auto-servernum"""
 )
 """Options of launchers that take no value, as far as their names alone do not tell."""
 WITH_NUMBER: Final = frozenset({"srun", "mpirun", "mpiexec", "mpiexec.hydra", "nice", "conda", "mamba", "micromamba"})
@@ -60,9 +65,9 @@ MODULES: Final = {
 MANY_BY_DEFAULT: Final = frozenset({"accelerate", "deepspeed", "mpirun", "mpiexec", "mpiexec.hydra", "horovodrun"})
 """Launchers that start as many processes as there are devices or cores unless told how many."""
 MANY_WHEN_TOLD: Final = frozenset({"torchrun", "srun", "tune"})
-WRAPPERS: Final = frozenset(
+WRAPPERS: Final = _words(
     """env nice ionice stdbuf timeout taskset numactl chrt xvfb-run sudo torchrun deepspeed srun mpirun mpiexec
-    mpiexec.hydra horovodrun composer systemd-run""".split()
+    mpiexec.hydra horovodrun composer systemd-run"""
 )
 
 
@@ -173,11 +178,8 @@ def of_launcher(program: str, words: Sequence[str]) -> Step:
             return Step(rest[1:], f"-m {rest[0]}" if module else rest[0], many)
     elif program == "uv" and "-m" in own and rest:
         return Step(rest[1:], f"-m {rest[0]}", many)
-    elif program == "timeout":
-        rest = rest[1:]
-    elif program == "taskset" and not any("c" in word for word in own[:1]):
-        rest = rest[1:]
-    elif program in ("singularity", "apptainer"):
+    elif program in ("timeout", "singularity", "apptainer") or (program == "taskset" and not own):
+        # The time, the image, the mask of cores.
         rest = rest[1:]
     return Step(rest, None, many)
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     from console.jobs.spec import Spec
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 FORMAT: Final = 1
 NAME: Final = "params.json"
 CONFIG_MAX_BYTES: Final = 256 << 10
@@ -35,8 +40,8 @@ NODES_MAX: Final = 20_000
 DEPTH_MAX: Final = 16
 TEXT_MAX_CHARACTERS: Final = 200
 ITEMS_MAX: Final = 16
-CONFIG_WORDS: Final = frozenset(
-    "config configs cfg conf params param hparams hyperparams hyp args options opts settings yaml".split()
+CONFIG_WORDS: Final = _words(
+    """config configs cfg conf params param hparams hyperparams hyp args options opts settings yaml"""
 )
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml")
 

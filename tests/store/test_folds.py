@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -67,7 +68,7 @@ def test_a_restart_returns_to_the_first_step_or_before(steps: list[int], expecte
     assert numbered(steps) == expected
 
 
-def test_a_further_attempt_begins_in_the_first_fold(cursor: Cursor) -> None:
+def test_a_further_attempt_begins_in_the_first_fold() -> None:
     assert numbered([0, 1, 0, 1, 0, 1, 0, 1], [1, 1, 1, 1, 2, 2, 2, 2]) == [1, 1, 2, 2, 1, 1, 2, 2]
     # Resumed in the middle, then back to a checkpoint of the attempt before.
     assert numbered([0, 5, 9, 8, 9, 4, 5], [1, 1, 1, 2, 2, 2, 2]) == [1] * 7
@@ -89,7 +90,7 @@ def test_many_points_at_once_have_the_folds_that_they_have_one_by_one(found: lis
     expected = [one.take(step, epoch, 1) for step, epoch in found]
     numbers: list[int] = []
     places = sorted({0, *(cut for cut in cuts if cut < len(found)), len(found)})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         steps, epochs = [list(column) for column in zip(*found[begin:end], strict=True)]
         known = epochs if any(epoch is not None for epoch in epochs) else None
         stretch = Stretch(len(steps), steps[0], steps[-1], falls_of(pl.Series(steps, dtype=pl.Int64)), steps, known)

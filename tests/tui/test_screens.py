@@ -224,11 +224,11 @@ def test_metric_keys_choose_the_curve() -> None:
         async with opened(example_box()) as (app, pilot):
             await press(pilot, *TO_R218, "enter")
             assert "─ val/acc ↑ ─" in screen_text(app)
-            await press(pilot, "m")
+            await press(pilot, "right_square_bracket")
             assert "─ lr ↓ ─" in screen_text(app)
             await press(pilot, "right_square_bracket", "down")
             assert "─ val/loss ↓ ─" in screen_text(app)
-            await press(pilot, "m")
+            await press(pilot, "right_square_bracket")
             assert "─ val/acc ↑ ─" in screen_text(app)
             await press(pilot, "left_square_bracket")
             assert "─ val/loss ↓ ─" in screen_text(app)
@@ -316,7 +316,7 @@ def test_a_run_without_metrics_and_output() -> None:
             text = screen_text(app)
             assert "no metric yet" in text
             assert "no output yet" in text
-            await press(pilot, "m", "n", "f", "z", "z")
+            await press(pilot, "right_square_bracket", "n", "f", "z", "z")
             silent = box.details[0]
             acc = summary("acc", 0.5, 3)
             box.logs[silent.row.id] = training_log(3)
