@@ -87,7 +87,7 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "created_at_s": new.created_at_s,
         "attempts_max": 1 + (new.options.retry.max if new.options.retry is not None else 0),
         "search_text": " ".join(searched).lower(),
-        "script": readable(launchers.beneath(argv).script),
+        "script": "" if (script := launchers.beneath(argv).script) == "-c" else readable(script),
     }
 
 

@@ -56,8 +56,8 @@ def found_params(run_dir: str, asked: Spec) -> FoundParams:
         return FoundParams({}, found)
     stated = columns_of_spec(asked)
     # What was typed goes before what stands in a file; a key that both have is where it was typed.
-    params = {key: value for key, (value, _) in merged.items()} | stated["params"]
     sources = {key: source for key, (_, source) in merged.items() if key not in stated["params"]}
+    params = stated["params"] | {key: merged[key][0] for key in sources}
     added = " ".join(f"{key}={params[key]}" for key in sources)
     columns = {
         "params": json.dumps(params),

@@ -341,7 +341,9 @@ def test_steps_that_go_on_through_epochs_stay_as_they_are() -> None:
     assert [(parse_log_line(line, carry) or (None,))[0] for line in lines] == [100, 200, 300]
 
 
-@pytest.mark.parametrize("text", ['{"step": 1, "auto_step": 0, "epoch": "x"}', '{"step": 1, "auto_step": 0, "counted": [1]}'])
+@pytest.mark.parametrize(
+    "text", ['{"step": 1, "auto_step": 0, "epoch": "x"}', '{"step": 1, "auto_step": 0, "counted": [1]}']
+)
 def test_a_carry_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a carry"):
         Carry.from_json(text)
