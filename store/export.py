@@ -6,9 +6,10 @@
     ]}
 
 A point is its attempt, step, time, value and source. A fold is its number, minimum, maximum and number of points; a
-metric that never restarted has none. A literal of the script is its value and line. Runs are sorted by number, keys by text, points by attempt, step,
-time and value. Times of points are Unix microseconds, other times Unix seconds; what is not finite is "NaN", "Infinity"
-or "-Infinity". What only the index has (numbers of keys, cursors) is left out, and so is the environment.
+metric that never restarted has none. A literal of the script is its value and line. Runs are sorted by number, keys by
+text, points by attempt, step, time and value. Times of points are Unix microseconds, other times Unix seconds; what is
+not finite is "NaN", "Infinity" or "-Infinity". What only the index has (numbers of keys, cursors) is left out, and so
+is the environment.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def choose_primary(keys: Iterable[str]) -> str | None:
     """The metric to show when only one can be shown, or None without keys.
 
     Validation before test before training before the rest; in each, known scores before losses before the rest;
-    among equals a total before its parts, then the first in the order of the key texts, so that the order of arrival does not matter. Rates, clocks
-    and counters (`lr`, `grad_norm`, `epoch`, `time`, …) only when there is nothing else.
+    among equals a total before its parts, then the first in the order of the key texts, so that the order of arrival
+    does not matter. Rates, clocks and counters (`lr`, `grad_norm`, `epoch`, `time`, …) only when there is nothing else.
     """
     return min(keys, key=lambda key: (*_rank(_word_parts(key)), key), default=None)
 

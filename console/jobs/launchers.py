@@ -148,8 +148,11 @@ def of_python(words: Sequence[str]) -> Step:
 
 def of_shell(words: Sequence[str]) -> Step:
     """A shell: a script, or the last command of a line."""
-    position = next((n for n, word in enumerate(words) if not word.startswith(("-", "+"))), None)
-    if position is None:
+    position = 0
+    while position < len(words) and words[position].startswith(("-", "+")):
+        # `-o pipefail`, also as in `-euxo pipefail`.
+        position += 2 if words[position].endswith("o") and not words[position].startswith("--") else 1
+    if position >= len(words):
         return Step((), "sh")
     if any(re.fullmatch(r"-[a-z]*c", word) for word in words[:position]):
         try:
@@ -206,6 +209,8 @@ def takes_value(option: str, program: str) -> bool:
         return False
     if option == "-m":
         return False
+    if program == "env":
+        return option in ("-u", "-C", "--unset", "--chdir")
     if option == "-n" and program in WITH_NUMBER:
         return True
     if program in ("stdbuf", "nohup", "time", "setsid") or (program in ("nice", "srun") and option[1:2] == "n"):

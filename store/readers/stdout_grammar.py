@@ -408,5 +408,7 @@ def _read_object(before: str, record: dict[str, Any], carry: Carry) -> _Found | 
         return None
     if parsed.step is not None:
         named = _Named(parsed.step)
-    found = _Found(values, list(parsed.ignored), *(named or (None,)), tight=False)
+    found = _Found(values, list(parsed.ignored), tight=False)
+    if named is not None:
+        found.step, found.epoch, found.is_epoch = named
     return found if _is_measurement(found, carry) or (named is not None and any(map(_known_metric, values))) else None
