@@ -35,6 +35,8 @@ COMMANDS: Final[dict[str, str]] = {
     "note": "write down something about a run, or read what was",
     "tag": "put words on runs, to find them by",
     "pin": "keep runs from being deleted",
+    "metric": "choose the metric that stands for the runs of a project",
+    "log": "add a metric to a run by hand",
     "audit": "who asked for what and when, and whether that record is whole",
     "export": "runs with everything about them, as JSON or CSV",
     "backup": "copy the index while it is in use",

@@ -111,9 +111,10 @@ class Client:
         """One run by `r12`, `12`, its ULID or the first characters of it."""
         return protocol.decode_detail(self.get(f"/runs/{quote(reference)}"))
 
-    def series(self, reference: str, key: str, bins: int) -> Series:
-        """One metric of a run in at most `bins` bins of equal step width."""
-        return protocol.decode_series(self.get(f"/runs/{quote(reference)}/series", {"key": key, "bins": bins}))
+    def series(self, reference: str, key: str, bins: int, fold: int | None = None) -> Series:
+        """One metric of a run in at most `bins` bins of equal step width; of its newest fold unless one is named."""
+        query = {"key": key, "bins": bins, "fold": fold}
+        return protocol.decode_series(self.get(f"/runs/{quote(reference)}/series", query))
 
     def log(
         self, reference: str, *, start: int | None = None, before: int | None = None, max_bytes: int = 65536
@@ -143,6 +144,10 @@ class Client:
     def stop(self, reference: str, actor: str) -> RunDetail:
         """Ask a run to end: TERM to its processes, KILL after the grace time."""
         return protocol.decode_detail(self.post(f"/runs/{quote(reference)}/stop", {"actor": actor}))
+
+    def pin_metric(self, project: str, key: str, goal: str, actor: str) -> dict[str, Json]:
+        """Have a metric stand for the runs of a project that have it."""
+        return self.post_known("/metrics/pin", {"project": project, "key": key, "goal": goal, "actor": actor})
 
     def release(self, reference: str, actor: str) -> RunDetail:
         """Let a run start that is held since a reboot."""

@@ -31,6 +31,7 @@ State: TypeAlias = Literal[
     "unknown",
 ]
 Goal: TypeAlias = Literal["minimize", "maximize"]
+GoalSource: TypeAlias = Literal["guessed", "pinned", "manifest"]
 SortKey: TypeAlias = Literal["no", "name", "project", "state", "metric", "step", "duration", "started"]
 Json: TypeAlias = Any
 """A decoded JSON value; the decoders below check what they take out of it."""
@@ -41,6 +42,17 @@ WAITING_STATES: Final[frozenset[State]] = frozenset({"blocked", "queued", "held"
 ENDED_STATES: Final[frozenset[State]] = frozenset({"finished", "failed", "stopped", "interrupted", "skipped"})
 """States that a run does not leave by itself."""
 SORT_KEYS: Final[tuple[SortKey, ...]] = ("no", "name", "project", "state", "metric", "step", "duration", "started")
+
+
+class FoldSummary(NamedTuple):
+    """A metric that restarts inside one process, as cross-validation does: what its folds come to."""
+
+    bests: tuple[float | None, ...]
+    """The best finite value of each fold by the goal, in their order; None where there is none."""
+    mean: float | None
+    """Of the bests."""
+    sd: float | None
+    """Standard deviation of the bests with n - 1; None with fewer than two."""
 
 
 class MetricSummary(NamedTuple):
@@ -56,10 +68,17 @@ class MetricSummary(NamedTuple):
     """Of the finite values; None while there is none."""
     maximum: float | None
     point_count: int
+    goal_source: GoalSource = "guessed"
+    by_hand: bool = False
+    """A person added it with `footplate log`."""
+    folds: FoldSummary | None = None
+    """None for a metric that never restarted, as nearly all are."""
 
     @property
     def best(self) -> float | None:
-        """The best finite value by the goal."""
+        """The best finite value by the goal; the mean of the folds' bests where there are folds."""
+        if self.folds is not None:
+            return self.folds.mean
         return self.maximum if self.goal == "maximize" else self.minimum
 
 
@@ -100,6 +119,8 @@ class RunRow(NamedTuple):
     """The label of its sweep, such as s3."""
     job: str = ""
     """The job of a manifest that it was made from."""
+    param_sources: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Where params were read that the command line does not state: a file's name, `.hydra`, `train.py:12`."""
 
     @property
     def label(self) -> str:
@@ -200,6 +221,9 @@ class Series(NamedTuple):
     first_steps: tuple[int, ...] = ()
     """Empty from a daemon that does not send them yet; so are `firsts`."""
     firsts: tuple[float, ...] = ()
+    fold: int = 1
+    """That the bins are of."""
+    fold_count: int = 1
 
 
 class LogLine(NamedTuple):
@@ -303,9 +327,11 @@ def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -
 
 def decode_metric(data: dict[str, Json]) -> MetricSummary:
     """A metric summary from its JSON object."""
+    folds = data.get("folds")
     return pick(
         MetricSummary,
         data,
+        folds=pick(FoldSummary, folds, bests=tuple(folds["bests"])) if folds else None,
         last=decode_number(data["last"]),
         minimum=optional_number(data["minimum"]),
         maximum=optional_number(data["maximum"]),

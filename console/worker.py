@@ -1,6 +1,6 @@
 """`python -I -m console.worker TASK ...`: heavy or foreign work in a short-lived process that may fail alone.
 
-    capture RUN_DIR STAGE [RUN_DIR STAGE ...]   STAGE: `enqueue`, or the number of the attempt that starts
+    capture RUN_DIR STAGE [RUN_DIR STAGE ...]   STAGE: `enqueue`, the number of the attempt that starts, or `ended`
     forget-copy RUN_DIR                         take the copy of a run away that is over (isolate = "worktree")
     fingerprint                                 what the files of a folder hold: asked on stdin, answered on stdout
 
@@ -45,6 +45,23 @@ def make_modest() -> None:
     signal.alarm(ALARM_S)
 
 
+def read_params(run_dir: str, *, ended: bool) -> None:
+    """Write down the params that stand in files: at first those of config file and script, at the end Hydra's."""
+    from console.jobs import reconcile
+    from console.jobs import spec as specs
+    from console.project import hydra_runs, param_files
+
+    found = specs.read_spec(run_dir)
+    if not os.path.exists(param_files.path_of(run_dir)):
+        param_files.write(run_dir, found)
+    if ended:
+        end = reconcile.read_ending(f"{run_dir}/status.json") or {}
+        end |= reconcile.read_ending(f"{run_dir}/reconciled.json") or {}
+        started_at_s, ended_at_s = end.get("started_at_s") or found.created_at_s, end.get("ended_at_s")
+        if ended_at_s is not None and not os.path.exists(hydra_runs.path_of(run_dir)):
+            hydra_runs.write(run_dir, found, started_at_s, ended_at_s)
+
+
 def capture(run_dir: str, attempt: int) -> None:
     """Capture one run, and make its copy when it asked for one."""
     from console.project import capture as captures
@@ -82,7 +99,10 @@ def main(arguments: list[str]) -> int:
     if task == "capture":
         for run_dir, stage in zip(rest[::2], rest[1::2], strict=True):
             try:
-                capture(run_dir, 0 if stage == "enqueue" else int(stage))
+                if stage != "ended":
+                    capture(run_dir, 0 if stage == "enqueue" else int(stage))
+                if stage in ("enqueue", "ended"):
+                    read_params(run_dir, ended=stage == "ended")
             except (OSError, ValueError, MemoryError) as error:
                 # One run directory that is gone must not keep the others from being captured.
                 print(f"{run_dir}: {type(error).__name__}: {error}", file=sys.stderr)

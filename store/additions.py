@@ -1,4 +1,4 @@
-"""Notes, tags and pins: from the command journal into the index, in one transaction with how far it was read.
+"""What people add: from the command journal into the index, in one transaction with how far it was read.
 
 The journal is the truth. A command is written there first, and what stands there is brought in from the cursor on, the
 same way after each command, at the next start of a daemon that was killed in between, and from the first line into a
@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store import journal
 from store.database import Error
+from store.metric_pins import PINNED, Pin, apply_to_project, put
 from store.run_files import size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from store.database import Cursor
+    from store.primary_metric import Goal
 
 READ_BYTES: Final = 8 << 20
 """How much of the journal goes into one transaction."""
@@ -49,6 +52,16 @@ class Tag(NamedTuple):
     """The tag was taken off before: time and actor of the index count no more."""
 
 
+class HandPoint(NamedTuple):
+    """A metric that a person added."""
+
+    run_id: str
+    step: int
+    at_s: float
+    value: float
+    actor: str
+
+
 class CaughtUp(NamedTuple):
     """What bringing the journal in came to."""
 
@@ -68,6 +81,10 @@ class Changes:
     """By run id and name; None: taken off."""
     pins: dict[str, bool] = field(default_factory=dict)
     """By run id."""
+    metric_pins: dict[str, Pin | None] = field(default_factory=dict)
+    """By project; None: taken off."""
+    hand_points: dict[tuple[str, str], HandPoint] = field(default_factory=dict)
+    """By the id of the request and the key."""
 
     def add(self, record: Any) -> None:
         """Take in one record; unknown actions are passed over. Raises ValueError when it lacks what it needs."""
@@ -88,6 +105,17 @@ class Changes:
                         self._tag(run_id, name, at_s, actor)
             case "pin" | "unpin":
                 self.pins.update((run_id, record["action"] == "pin") for run_id in texts_of(record, "runs"))
+            case "metric-pin":
+                project, key, goal = text_of(record, "project"), text_of(record, "key"), goal_of(record)
+                pin = Pin(project, PINNED, key, goal, time_of(record), text_of(record, "actor"))
+                self.metric_pins[project] = pin
+            case "metric-unpin":
+                self.metric_pins[text_of(record, "project")] = None
+            case "metric":
+                facts = (text_of(record, "run"), time_of(record), text_of(record, "actor"))
+                for key, (step, value) in points_of(record).items():
+                    point = HandPoint(facts[0], step, facts[1], value, facts[2])
+                    self.hand_points.setdefault((text_of(record, "request"), key), point)
 
     def _tag(self, run_id: str, name: str, at_s: float, actor: str) -> None:
         key = (run_id, name)
@@ -167,7 +195,16 @@ def write(cursor: Cursor, changes: Changes, only: Collection[str] | None, end: i
         ):
             put_on = [(run_id, name, *tag[:2]) for run_id, name, tag in tags if tag and tag.replaces == replaces]
             execute(cursor, f"{words} tag from given where a in (select id from run) {otherwise}", put_on)
+        given = [(*place, *point, False) for place, point in changes.hand_points.items() if wanted(point.run_id)]
+        execute(
+            cursor, "insert into hand_point from given where c in (select id from run) on conflict do nothing", given
+        )
         if only is None:
+            put(cursor, [pin for pin in changes.metric_pins.values() if pin is not None])
+            for project, pin in changes.metric_pins.items():
+                if pin is None:
+                    cursor.execute("delete from metric_pin where project = ? and origin = ?", [project, PINNED])
+                apply_to_project(cursor, project)
             cursor.execute("insert or replace into command_cursor values (1, ?)", [end])
         cursor.execute("commit")
     except BaseException:
@@ -180,7 +217,7 @@ def write(cursor: Cursor, changes: Changes, only: Collection[str] | None, end: i
 def execute(cursor: Cursor, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """One statement over all rows at once, which it finds in the table `given` with the columns a, b, c, ..."""
     if rows:
-        parameters = {name: list(values) for name, values in zip("abcde", zip(*rows, strict=True), strict=False)}
+        parameters = {name: list(values) for name, values in zip("abcdefgh", zip(*rows, strict=True), strict=False)}
         columns = ", ".join(f"unnest(${name}) as {name}" for name in parameters)
         cursor.execute(f"with given as (select {columns}) {sql}", parameters)
 
@@ -206,6 +243,31 @@ def texts_of(record: dict[str, Any], name: str) -> list[str]:
     if not isinstance(values, list):
         raise UnusableError(f"{name} is no list")
     return [text_of({name: value}, name) for value in values]
+
+
+def goal_of(record: dict[str, Any]) -> Goal:
+    """What is better of a metric. Raises ValueError."""
+    match record.get("goal"):
+        case "minimize":
+            return "minimize"
+        case "maximize":
+            return "maximize"
+    raise UnusableError("goal is neither minimize nor maximize")
+
+
+def points_of(record: dict[str, Any]) -> dict[str, tuple[int, float]]:
+    """Step and value of each key. Raises ValueError."""
+    values = record.get("values")
+    if not isinstance(values, dict):
+        raise UnusableError("values is no object")
+    found: dict[str, tuple[int, float]] = {}
+    for key, pair in values.items():
+        match pair:
+            case [int() as step, float() | int() as value] if -(2**63) <= step < 2**63 and math.isfinite(value):
+                found[text_of({"key": key}, "key")] = (step, float(value))
+            case _:
+                raise UnusableError(f"values: {key[:80]!r} is no pair of step and number")
+    return found
 
 
 def time_of(record: dict[str, Any]) -> float:

@@ -24,6 +24,7 @@ import orjson
 
 from store import journal
 from store.readers import stdout_grammar
+from store.readers.rank_prefix import split_rank
 from store.run_files import read_stretch, size_bytes
 from store.soundness import has_sound_carry, is_sound
 
@@ -69,6 +70,8 @@ class Derivation:
     """Metrics file and log as they were when everything in them had been looked at; None before that."""
     carry: stdout_grammar.Carry = field(default_factory=stdout_grammar.Carry)
     output: journal.Journal | None = None
+    many_processes: bool = False
+    """The command is started several times at once: of what its ranks print, rank 0's counts."""
 
     def close(self) -> None:
         """Close the journal; the derivation can be opened again from the files."""
@@ -77,9 +80,9 @@ class Derivation:
             self.output = None
 
 
-def open_derivation(run_id: str, run_dir: str) -> Derivation:
+def open_derivation(run_id: str, run_dir: str, *, many_processes: bool = False) -> Derivation:
     """Take up the derivation of a run where its journal ends."""
-    state = Derivation(run_id, run_dir)
+    state = Derivation(run_id, run_dir, many_processes=many_processes)
     path = derived_path(run_dir)
     size = size_bytes(path)
     window = TAIL_BYTES
@@ -162,7 +165,9 @@ def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> 
     if metrics_end != start:
         additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end, "generation": generation})
     carry = replace(state.carry)
-    looked, points, reached_end = log_points(log_path(state.run_dir), state.log_looked, carry, final=final)
+    looked, points, reached_end = log_points(
+        log_path(state.run_dir), state.log_looked, carry, final=final, many_processes=state.many_processes
+    )
     additions += [{"kind": "log", "at_us": now_us, **point} for point in points]
     log_end = points[-1]["end"] if points else state.log_end
     if looked - log_end > QUIET_MARK_BYTES or (final and looked > log_end):
@@ -202,7 +207,7 @@ def metrics_boundary(path: str, start: int, *, final: bool) -> tuple[int, bool]:
 
 
 def log_points(
-    path: str, start: int, carry: stdout_grammar.Carry, *, final: bool
+    path: str, start: int, carry: stdout_grammar.Carry, *, final: bool, many_processes: bool = False
 ) -> tuple[int, list[dict[str, Any]], bool]:
     """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
     before, size, _ = read_stretch(path, max(0, start - 1), LOG_STRETCH_BYTES + 1)
@@ -220,7 +225,12 @@ def log_points(
         text = line.rstrip(b"\r").rpartition(b"\r")[2]
         if continued or not text or len(text) > LOG_LINE_MAX_BYTES:
             continue
-        parsed = stdout_grammar.parse_log_line(text.decode("utf-8", "replace"), carry)
+        printed = text.decode("utf-8", "replace")
+        if many_processes:
+            rank, printed = split_rank(printed)
+            if rank:
+                continue
+        parsed = stdout_grammar.parse_log_line(printed, carry)
         if parsed is not None:
             step, values = parsed
             carried = {key: encode(value) for key, value in values.items()}

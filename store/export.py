@@ -5,9 +5,11 @@
     ...
     ]}
 
-A point is its attempt, step, time, value and source. Runs are sorted by number, keys by text, points by attempt, step,
-time and value. Times of points are Unix microseconds, other times Unix seconds; what is not finite is "NaN", "Infinity"
-or "-Infinity". What only the index has (numbers of keys, cursors) is left out, and so is the environment.
+A point is its attempt, step, time, value and source. A fold is its number, minimum, maximum and number of points; a
+metric that never restarted has none. A literal of the script is its value and line. Runs are sorted by number, keys by
+text, points by attempt, step, time and value. Times of points are Unix microseconds, other times Unix seconds; what is
+not finite is "NaN", "Infinity" or "-Infinity". What only the index has (numbers of keys, cursors) is left out, and so
+is the environment.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from store.ingest import FILE_SOURCE
+from store.points import FILE_SOURCE, HAND_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,8 +63,10 @@ RUN_COLUMNS: Final = (
     "user_cpu_s",
     "system_cpu_s",
     "max_resident_bytes",
+    "param_sources",
+    "script",
 )
-JSON_COLUMNS: Final = ("argv", "params")
+JSON_COLUMNS: Final = ("argv", "params", "param_sources")
 
 
 class Point(NamedTuple):
@@ -138,8 +142,8 @@ def _json_point(point: Point) -> list[Any]:
 
 
 def source_name(source: int) -> str:
-    """Where a point came from: the metrics file of the run, or its log."""
-    return "file" if source == FILE_SOURCE else "log"
+    """Where a point came from: the metrics file of the run, its log, or a person."""
+    return {FILE_SOURCE: "file", HAND_SOURCE: "hand"}.get(source, "log")
 
 
 def as_csv(cursor: Cursor, numbers: Sequence[int] | None) -> Iterator[bytes]:
@@ -193,12 +197,27 @@ def _runs(cursor: Cursor, numbers: list[int]) -> list[dict[str, Any]]:
     for run_id, *tag in tags:
         if run_id in runs:
             runs[run_id]["tags"].append(dict(zip(("name", "at_s", "actor"), tag, strict=True)))
+    by_no = {run["no"]: run for run in runs.values()}
+    literals = "select run_id, name, value, line from literal order by line, name"
+    for run_id, name, value, line in cursor.execute(literals).fetchall():
+        if run_id in runs:
+            runs[run_id]["literals"][name] = [value, line]
+    for no, key, *fold in cursor.execute(FOLDS_SQL).fetchall():
+        if no in by_no:
+            by_no[no]["folds"].setdefault(key, []).append(fold)
     return list(runs.values())
+
+
+FOLDS_SQL: Final = """
+    select f.run_no, k.name, f.fold, f.minimum, f.maximum, f.point_count
+    from metric_fold f join metric_key k on k.id = f.key_id order by f.run_no, k.name, f.fold
+"""
 
 
 def _plain_run(run: dict[str, Any]) -> dict[str, Any]:
     """A run as it leaves the house. Values that look like secrets were masked before they came into the index."""
-    return run | {name: json.loads(run[name]) for name in JSON_COLUMNS} | {"notes": [], "tags": []}
+    decoded = {name: json.loads(run[name] or "{}") for name in JSON_COLUMNS}
+    return run | decoded | {"notes": [], "tags": [], "literals": {}, "folds": {}}
 
 
 def _points(cursor: Cursor, numbers: list[int]) -> Iterator[Point]:

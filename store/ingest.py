@@ -6,167 +6,29 @@ Polars (120 ms) is imported with the first points, not on the daemon's way to it
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from store import derive, journal
+from store import metric_pins
+from store.batches import Batch as Batch  # those who write the index read with these
+from store.batches import JournalCursor as JournalCursor
+from store.batches import read_batch as read_batch
 from store.database import ArrowStream, Cursor
+from store.folds import KeyState
 from store.points import FILE_SOURCE as FILE_SOURCE  # also for those who read the index
-from store.points import LOG_SOURCE, Points, frames
+from store.points import HAND_SOURCE, LOG_SOURCE, frames
 from store.primary_metric import choose_primary, guess_goal
-from store.readers.metric_columns import STEP_MAX, NotPlainError, read_columns
-from store.readers.metric_lines import MetricLineError, parse_metric_line
-from store.run_files import read_stretch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
 
-BATCH_BYTES: Final = 8 << 20
-"""How much of one journal goes into one transaction."""
-BATCH_POINTS: Final = 500_000
-"""After how many points a batch ends, because a short record can stand for a long stretch of the metrics file."""
 INSERT_POINTS: Final = 1_000_000
 """How many points of many batches are laid out at once, which bounds the memory."""
-BLOCK_BYTES: Final = 256 << 10
-"""About how much of a metrics file is decoded at once: what fits into the cache of a core. One line in it that is not
-plain makes all of it slow."""
 RUNS_AT_ONCE: Final = 1000
-TABLES_BY_RUN_NO: Final = ("metric", "metric_latest", "metric_rollup")
+TABLES_BY_RUN_NO: Final = ("metric", "metric_latest", "metric_fold", "metric_rollup")
 """Tables that hold what a run measured, by `run_no`; whoever deletes a run empties them of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalCursor:
-    """How far one run is in the index."""
-
-    offset_bytes: int = 0
-    metrics_end_bytes: int = 0
-    next_step: int = 0
-    """The step of the next metrics line that names none."""
-    skipped_lines: int = 0
-    skipped_example: str = ""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one round reads of one run."""
-
-    run_id: str
-    run_no: int
-    cursor: JournalCursor
-    points: Points = field(default_factory=Points)
-
-    @property
-    def full(self) -> bool:
-        """Whether there may be more to read at once."""
-        return self.points.count > BATCH_POINTS
-
-
-def read_batch(run_id: str, run_no: int, run_dir: str, cursor: JournalCursor, generation: int) -> Batch | None:
-    """What the journal of a run has past its cursor; None for nothing.
-
-    `generation` is that of the metrics file as it is now; records of earlier ones speak of bytes that are gone.
-    """
-    start = cursor.offset_bytes
-    lines, end = journal.read_from(derive.derived_path(run_dir), start, BATCH_BYTES)
-    if end == start:
-        return None
-    batch = Batch(run_id, run_no, cursor)
-    offset = start
-    for line in lines:
-        offset += len(line) + 1
-        record = derive.decode(line)
-        if record is None:
-            if line:
-                batch.cursor = skipped(batch.cursor, "a damaged line in derived.jsonl")
-        elif record["kind"] == "metrics":
-            if record["end"] == 0:
-                gone = skipped(
-                    batch.cursor, "the metrics file was cut or replaced; what came before is kept while it can"
-                )
-                batch.cursor = replace(gone, metrics_end_bytes=0)
-            elif record["generation"] == generation:
-                read_metrics(batch, run_dir, record["end"], record["at_us"], record.get("attempt", 1))
-            else:
-                batch.cursor = replace(batch.cursor, metrics_end_bytes=record["end"])
-        elif record["kind"] == "log" and "values" in record:
-            values = {key: float(value) for key, value in record["values"].items()}
-            batch.points.add(record["step"], record["at_us"], values, LOG_SOURCE, record.get("attempt", 1))
-        if batch.full:
-            break
-    batch.cursor = replace(batch.cursor, offset_bytes=offset)
-    return batch
-
-
-def read_metrics(batch: Batch, run_dir: str, end: int, seen_at_us: int, attempt: int) -> None:
-    """Parse the metrics file between the cursor and `end` into the batch."""
-    cursor = batch.cursor
-    start = cursor.metrics_end_bytes
-    # One byte more, to see whether the stretch starts inside a line that was too long.
-    before = min(start, 1)
-    data, size, _ = read_stretch(derive.metrics_path(run_dir), start - before, end - start + before)
-    if size < end:
-        cursor = skipped(cursor, f"the metrics file was cut to {size} bytes after {end} had been seen")
-    lines = data[before:].split(b"\n")
-    if before == 1 and data[:1] not in (b"\n", b""):
-        del lines[0]
-    if lines and not lines[-1]:
-        del lines[-1]
-    batch.cursor = replace(cursor, metrics_end_bytes=end)
-    if not lines:
-        return
-    plain = len(data) <= derive.METRIC_LINE_MAX_BYTES or max(map(len, lines)) <= derive.METRIC_LINE_MAX_BYTES
-    block_lines = max(1, len(lines) * BLOCK_BYTES // len(data))
-    for first in range(0, len(lines), block_lines):
-        few = lines[first : first + block_lines]
-        try:
-            if not plain:
-                raise NotPlainError("a line that is too long")
-            block = read_columns(few, batch.cursor.next_step)
-        except NotPlainError:
-            read_one_by_one(batch, few, seen_at_us, attempt)
-        else:
-            batch.points.add_block(block, seen_at_us, attempt)
-            batch.cursor = replace(batch.cursor, next_step=block.next_step)
-
-
-def read_one_by_one(batch: Batch, lines: Sequence[bytes], seen_at_us: int, attempt: int) -> None:
-    """Parse lines of a metrics file that may hold anything into the batch."""
-    next_step, skipped_lines, example = batch.cursor.next_step, 0, ""
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            if len(line) > derive.METRIC_LINE_MAX_BYTES:
-                raise MetricLineError(
-                    f"a line of {len(line)} bytes or more; up to {derive.METRIC_LINE_MAX_BYTES} are read"
-                )
-            parsed = parse_metric_line(line)
-        except MetricLineError as error:
-            skipped_lines += 1
-            example = example or str(error)
-            continue
-        step = next_step if parsed.step is None else parsed.step
-        next_step = min(step + 1, STEP_MAX)
-        if parsed.ignored:
-            skipped_lines += 1
-            example = example or f"no numbers: {', '.join(parsed.ignored[:3])}"[:200]
-        at_us = seen_at_us if parsed.at_s is None else int(parsed.at_s * 1e6)
-        batch.points.add(step, at_us, parsed.values, FILE_SOURCE, attempt)
-    batch.cursor = replace(batch.cursor, next_step=next_step)
-    if skipped_lines:
-        batch.cursor = skipped(batch.cursor, example, skipped_lines)
-
-
-def skipped(cursor: JournalCursor, why: str, count: int = 1) -> JournalCursor:
-    """The cursor with more lines that could not be read, the first of them because of `why`."""
-    return replace(
-        cursor,
-        skipped_lines=cursor.skipped_lines + count,
-        skipped_example=cursor.skipped_example or why.replace("\n", " "),
-    )
 
 
 def insert_runs(cursor: Cursor, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -207,7 +69,8 @@ class Index:
         self._key_ids = dict(self._cursor.execute("select name, id from metric_key").fetchall())
         self._key_names = {key_id: name for name, key_id in self._key_ids.items()}
         self._cursors: dict[str, JournalCursor] = {}
-        self._sources: dict[int, dict[int, int]] = {}
+        self._states: dict[int, dict[int, KeyState]] = {}
+        """By number of the run and id of the key."""
         self._primaries: dict[str, dict[str, Any]] = {}
         """Columns of the runs whose primary metric this commit chooses."""
 
@@ -223,7 +86,7 @@ class Index:
     def forget(self, run_id: str, run_no: int) -> None:
         """Drop what is kept at hand for a run that has ended."""
         self._cursors.pop(run_id, None)
-        self._sources.pop(run_no, None)
+        self._states.pop(run_no, None)
 
     def add_runs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert runs, given by the columns of their records, whose ids are new: all of them or none.
@@ -241,18 +104,16 @@ class Index:
             raise
         # Nothing of them is in the index: looking that up for each costs more than bringing a small run in.
         self._cursors.update((row["id"], JournalCursor()) for row in rows)
-        self._sources.update((row["no"], {}) for row in rows)
+        self._states.update((row["no"], {}) for row in rows)
 
-    def _sources_of(self, run_no: int) -> dict[int, int]:
-        """Where each metric of a run comes from, by key id."""
-        if run_no not in self._sources:
+    def _states_of(self, run_no: int) -> dict[int, KeyState]:
+        """Where each metric of a run stands, by key id."""
+        if run_no not in self._states:
             # The first points of a run that was not written to: what was rolled up no longer says what they say.
             self._cursor.execute("delete from metric_rollup where run_no = ?", [run_no])
-            rows = self._cursor.execute(
-                "select key_id, source from metric_latest where run_no = ?", [run_no]
-            ).fetchall()
-            self._sources[run_no] = dict(rows)
-        return self._sources[run_no]
+            rows = self._cursor.execute(STATES_SQL, [run_no]).fetchall()
+            self._states[run_no] = {key_id: KeyState(*state) for key_id, *state in rows}
+        return self._states[run_no]
 
     def commit(self, batches: Sequence[Batch], updates: Mapping[str, Mapping[str, Any]]) -> None:
         """Write batches with their cursors, and columns of runs by run id, in one transaction.
@@ -267,6 +128,8 @@ class Index:
                 self._write_points(batches)
                 self._write_cursors(batches)
             update_runs(cursor, [*self._primaries.items(), *updates.items()])
+            if self._primaries:
+                metric_pins.apply_to_runs(cursor, list(self._primaries))
             cursor.execute("commit")
         except BaseException:
             cursor.execute("rollback")
@@ -274,23 +137,88 @@ class Index:
             raise
         self._cursors.update((batch.run_id, batch.cursor) for batch in batches)
 
+    def settle_by_hand(self) -> None:
+        """Put metrics that people added among the points of their runs, those that the runs do not report themselves.
+
+        One transaction; raises duckdb.Error.
+        """
+        cursor = self._cursor
+        runs = cursor.execute(UNSETTLED_SQL).fetchall()
+        if not runs:
+            return
+        self._primaries.clear()
+        cursor.execute("begin")
+        try:
+            for run_id, run_no in runs:
+                points = cursor.execute(HAND_POINTS_SQL, [run_id]).fetchall()
+                self._put_by_hand(run_no, points)
+                self._choose_primary(run_id, run_no)
+            cursor.execute("update hand_point set settled = true where not settled")
+            update_runs(cursor, list(self._primaries.items()))
+            metric_pins.apply_to_runs(cursor, list(self._primaries))
+            cursor.execute("commit")
+        except BaseException:
+            cursor.execute("rollback")
+            self.reload()
+            raise
+
+    def _put_by_hand(self, run_no: int, points: Sequence[tuple[str, int, int, float]]) -> None:
+        """Replace the points by hand of a run; `points` are key, step, time and value, the latest last."""
+        cursor, states = self._cursor, self._states_of(run_no)
+        cursor.execute("delete from metric where run_no = ? and source = ?", [run_no, HAND_SOURCE])
+        of_keys: dict[str, list[tuple[int, int, float]]] = {}
+        for key, step, at_us, value in points:
+            of_keys.setdefault(key, []).append((step, at_us, value))
+        key_ids = self._ids_of(dict.fromkeys(of_keys, 0))
+        for key_id, of_key in zip(key_ids, of_keys.values(), strict=True):
+            if states.setdefault(key_id, KeyState(HAND_SOURCE)).source != HAND_SOURCE:
+                continue
+            rows = [[run_no, key_id, *point, HAND_SOURCE, 1, 1] for point in of_key]
+            cursor.executemany("insert into metric values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            values = [value for _, _, value in of_key]
+            latest = [run_no, key_id, *of_key[-1], min(values), max(values), len(values), HAND_SOURCE, 1, 1]
+            marks = ", ".join("?" * (len(latest) + 2))
+            cursor.execute(f"insert or replace into metric_latest values ({marks})", [*latest, of_key[0][0], None])
+
     def _write_points(self, batches: Sequence[Batch]) -> None:
-        numbered = [(batch.run_no, batch.points, self._settle(batch)) for batch in batches if batch.points.count]
+        written = [batch for batch in batches if batch.points.count]
+        folded_before = {
+            (batch.run_no, key_id)
+            for batch in written
+            for key_id, state in self._states_of(batch.run_no).items()
+            if state.folded
+        }
+        numbered = [(batch.run_no, batch.points, self._settle(batch)) for batch in written]
+        places = [(run_no, key_id) for run_no, _, key_ids in numbered for key_id in key_ids]
+        folded = [(run_no, key_id) for run_no, key_id in places if self._states[run_no][key_id].folded]
+        for place in folded:
+            if place not in folded_before:
+                # Before anything is added to them, the latest values are those of the first fold.
+                self._cursor.execute(SEED_FOLD, place)
+        many_writers = [batch.run_no for batch in written if batch.many_writers]
         waiting: list[pl.DataFrame] = []
         for frame in frames(numbered):
             waiting.append(frame)
             if sum(map(len, waiting)) > INSERT_POINTS:
-                self._insert(waiting)
+                self._insert(waiting, places, folded, many_writers)
                 waiting = []
         if waiting:
-            self._insert(waiting)
+            self._insert(waiting, places, folded, many_writers)
 
-    def _insert(self, parts: Sequence[pl.DataFrame]) -> None:
+    def _insert(
+        self,
+        parts: Sequence[pl.DataFrame],
+        places: Sequence[tuple[int, int]],
+        folded: Sequence[tuple[int, int]],
+        many_writers: Sequence[int],
+    ) -> None:
         import polars as pl
 
         points = pl.concat(parts)
+        if many_writers:
+            points = first_arrivals(self._cursor, points, many_writers)
         value, finite = pl.col("value"), pl.col("value").is_finite()
-        latest = points.group_by("run_no", "key_id").agg(
+        summary = [
             pl.col("step").last(),
             pl.col("at_us").last(),
             value.last().alias("last"),
@@ -298,9 +226,17 @@ class Index:
             value.filter(finite).max().alias("maximum"),
             pl.len().cast(pl.Int64).alias("point_count"),
             pl.col("source").last(),
-        )
+        ]
+        latest = points.group_by("run_no", "key_id").agg(*summary)
+        states = [(*place, self._states[place[0]][place[1]]) for place in places]
+        columns = [(no, key_id, each.fold, each.attempt, each.first_step, each.epoch) for no, key_id, each in states]
+        latest = latest.join(pl.DataFrame(columns, state_schema(), orient="row"), on=("run_no", "key_id"))
         self._execute_on(points, "insert into metric select * from frame")
         self._execute_on(latest, UPSERT_LATEST)
+        if folded:
+            those = pl.DataFrame(folded, dict.fromkeys(("run_no", "key_id"), pl.Int32), orient="row")
+            of_folds = points.join(those, on=("run_no", "key_id"), how="semi")
+            self._execute_on(of_folds.group_by("run_no", "key_id", "fold").agg(*summary), UPSERT_FOLD)
 
     def _write_cursors(self, batches: Sequence[Batch]) -> None:
         rows = [(batch.run_id, *astuple(batch.cursor)) for batch in batches]
@@ -326,31 +262,41 @@ class Index:
             self._cursor.unregister("frame")
 
     def _settle(self, batch: Batch) -> list[int]:
-        """The id of each key of the batch; points of the log that the metrics file overrules are dropped.
+        """The id of each key of the batch; points are dropped that those of a better source overrule.
 
-        Chooses the primary metric anew when the run has keys that it did not have before.
+        Numbers the folds, and chooses the primary metric anew when the run has keys that it did not have before.
         """
         key_ids = self._ids_of(batch.points.keys)
         run_no = batch.run_no
-        sources = self._sources_of(run_no)
+        states = self._states_of(run_no)
         from_file, from_log = batch.points.keys_by_source()
-        known_before = len(sources)
-        for key in from_file:
-            if sources.get(key_ids[key]) == LOG_SOURCE:
-                for table in TABLES_BY_RUN_NO:
-                    self._cursor.execute(f"delete from {table} where run_no = ? and key_id = ?", [run_no, key_ids[key]])
-            sources[key_ids[key]] = FILE_SOURCE
-        for key in from_log:
-            sources.setdefault(key_ids[key], LOG_SOURCE)
-        overruled = {key for key in from_log if sources[key_ids[key]] == FILE_SOURCE}
+        known_before = len(states)
+        for keys, source, weaker in (
+            (from_file, FILE_SOURCE, (LOG_SOURCE, HAND_SOURCE)),
+            (from_log, LOG_SOURCE, (HAND_SOURCE,)),
+        ):
+            for key_id in (key_ids[key] for key in keys):
+                if key_id in states and states[key_id].source in weaker:
+                    for table in TABLES_BY_RUN_NO:
+                        self._cursor.execute(f"delete from {table} where run_no = ? and key_id = ?", [run_no, key_id])
+                    states[key_id] = KeyState(source)
+                states.setdefault(key_id, KeyState(source))
+        overruled = {key for key in from_log if states[key_ids[key]].source == FILE_SOURCE}
         if overruled:
             batch.points.leave_out_log(overruled)
-        if len(sources) != known_before:
-            primary = choose_primary(self._key_names[key_id] for key_id in sources)
-            if primary is not None:
-                goal = guess_goal(primary)
-                self._primaries[batch.run_id] = {"primary_key_id": self._key_ids[primary], "primary_goal": goal}
+        if batch.many_writers:
+            batch.points.all_in_one_fold()
+        else:
+            batch.points.number_folds([states[key_id] for key_id in key_ids])
+        if len(states) != known_before:
+            self._choose_primary(batch.run_id, run_no)
         return key_ids
+
+    def _choose_primary(self, run_id: str, run_no: int) -> None:
+        primary = choose_primary(self._key_names[key_id] for key_id in self._states_of(run_no))
+        if primary is not None:
+            found = (self._key_ids[primary], guess_goal(primary))
+            self._primaries[run_id] = dict(zip(PRIMARY_COLUMNS, (*found, *found, "guessed"), strict=True))
 
     def _ids_of(self, keys: Mapping[str, int]) -> list[int]:
         new_keys = [key for key in keys if key not in self._key_ids]
@@ -363,13 +309,62 @@ class Index:
         return [self._key_ids[key] for key in keys]
 
 
+def state_schema() -> dict[str, Any]:
+    """The columns of `metric_latest` that say where a metric stands."""
+    import polars as pl
+
+    types = (pl.Int32, pl.Int32, pl.Int16, pl.Int16, pl.Int64, pl.Float64)
+    return dict(zip(("run_no", "key_id", "fold", "attempt", "first_step", "epoch"), types, strict=True))
+
+
+def first_arrivals(cursor: Cursor, points: pl.DataFrame, run_nos: Sequence[int]) -> pl.DataFrame:
+    """The points without those of these runs whose step of a metric was seen before in the same attempt."""
+    import polars as pl
+
+    place = ["run_no", "key_id", "attempt", "step"]
+    several = pl.col("run_no").is_in(list(run_nos))
+    new = points.filter(several).unique(place, keep="first", maintain_order=True)
+    seen = cursor.sql(
+        f"select distinct {', '.join(place)} from metric where run_no in ({', '.join(map(str, run_nos))})"
+    )
+    new = new.join(pl.DataFrame(seen), on=place, how="anti", maintain_order="left")
+    return pl.concat([points.filter(~several), new])
+
+
+PRIMARY_COLUMNS: Final = ("primary_key_id", "primary_goal", "guessed_key_id", "guessed_goal", "primary_source")
+UNSETTLED_SQL: Final = """
+    select distinct run.id, run.no from hand_point join run on run.id = hand_point.run_id where not settled order by 2
+"""
+HAND_POINTS_SQL: Final = """
+    select key, step, (at_s * 1000000)::bigint, value from hand_point where run_id = ? order by at_s, request, key
+"""
+STATES_SQL: Final = """
+    select key_id, source, fold, attempt, coalesce(first_step, step), step, epoch,
+        exists (select 1 from metric_fold f where f.run_no = m.run_no and f.key_id = m.key_id)
+    from metric_latest m where run_no = ?
+"""
+SEED_FOLD: Final = """
+    insert into metric_fold
+    select run_no, key_id, 1, step, value, minimum, maximum, point_count
+    from metric_latest where run_no = ? and key_id = ?
+"""
+UPSERT_FOLD: Final = """
+    insert into metric_fold
+    select run_no, key_id, fold, step, last, minimum, maximum, point_count from frame
+    on conflict do update set
+        step = excluded.step, value = excluded.value,
+        minimum = least(minimum, excluded.minimum), maximum = greatest(maximum, excluded.maximum),
+        point_count = point_count + excluded.point_count
+"""
 UPSERT_LATEST: Final = """
     insert into metric_latest
-    select run_no, key_id, step, at_us, last, minimum, maximum, point_count, source from frame
+    select run_no, key_id, step, at_us, last, minimum, maximum, point_count, source, fold, attempt, first_step, epoch
+    from frame
     on conflict do update set
         step = excluded.step, at_us = excluded.at_us, value = excluded.value, source = excluded.source,
         minimum = least(minimum, excluded.minimum), maximum = greatest(maximum, excluded.maximum),
-        point_count = point_count + excluded.point_count
+        point_count = point_count + excluded.point_count, fold = excluded.fold, attempt = excluded.attempt,
+        first_step = excluded.first_step, epoch = excluded.epoch
 """
 """Latest by arrival, not by clock or step: a resumed run goes back in steps. least() and greatest() pass over NULL."""
 UPDATE_CURSOR: Final = """

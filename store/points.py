@@ -12,17 +12,24 @@ from itertools import compress, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from store.folds import Stretch
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from store.readers.metric_columns import Block
+    from store.folds import KeyState
+    from store.readers.metric_columns import Block, Column
 
 FILE_SOURCE: Final = 0
 """Points that the run wrote to its metrics file."""
 LOG_SOURCE: Final = 1
 """Points read from the run's output; where the file has the same key, they are left out."""
+HAND_SOURCE: Final = 2
+"""Points that a person added; where the run itself has the same key, they are left out."""
+EPOCH: Final = "epoch"
+"""The key that tells a step that restarts in each epoch from one that restarts in each fold."""
 
 
 @dataclass(slots=True)
@@ -35,8 +42,17 @@ class Rows:
     values: list[float] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
+    epochs: list[float | None] = field(default_factory=list)
+    """What the line named beside the step."""
+    folds: list[int] = field(default_factory=list)
+    """Empty until they are numbered."""
     run_nos: list[int] = field(default_factory=list)
     """Empty until the rows of several runs are put together."""
+
+    def number_folds(self, states: Sequence[KeyState]) -> None:
+        """Say of every point which fold it is in, given the state of each key."""
+        points = zip(self.keys, self.steps, self.epochs, self.attempts, strict=True)
+        self.folds = [states[key].take(step, epoch, attempt) for key, step, epoch, attempt in points]
 
     def extend(self, rows: Rows, run_no: int, key_ids: Sequence[int]) -> None:
         """Append the rows of a run, whose keys are indexes of `key_ids`."""
@@ -46,6 +62,7 @@ class Rows:
         self.values += rows.values
         self.sources += rows.sources
         self.attempts += rows.attempts
+        self.folds += rows.folds
         self.run_nos += [run_no] * len(rows.keys)
 
     def frame(self) -> pl.DataFrame:
@@ -61,6 +78,7 @@ class Rows:
                 pl.Series("value", self.values, pl.Float64),
                 pl.Series("source", self.sources, pl.Int8),
                 pl.Series("attempt", self.attempts, pl.Int16),
+                pl.Series("fold", self.folds, pl.Int16),
             ]
         )
 
@@ -73,6 +91,9 @@ class Piece(NamedTuple):
     """One time for all, or one for each."""
     values: pl.Series
     attempt: int
+    stretch: Stretch
+    folds: Sequence[tuple[int, int]] = ()
+    """Each with how many points follow each other in it; empty until they are numbered."""
 
 
 Pieces = defaultdict[int, list[Piece]]
@@ -101,6 +122,7 @@ class Points:
         last.times_us += [at_us] * count
         last.sources += [source] * count
         last.attempts += [attempt] * count
+        last.epochs += [values.get(EPOCH)] * count
         self.count += count
 
     def add_block(self, block: Block, seen_at_us: int, attempt: int) -> None:
@@ -114,6 +136,7 @@ class Points:
             last = defaultdict(list)
             self.parts.append(last)
         made: dict[int, pl.Series] = {}
+        falls: dict[int, list[int]] = {}
 
         def series(whole: Sequence[int]) -> pl.Series:
             """One for all columns that share the list."""
@@ -121,9 +144,17 @@ class Points:
                 made[id(whole)] = pl.Series(whole, dtype=pl.Int64)
             return made[id(whole)]
 
+        def stretch(column: Column) -> Stretch:
+            """One look for steps that fall serves all columns that share the list."""
+            steps = column.steps
+            if id(steps) not in falls:
+                falls[id(steps)] = [] if isinstance(steps, range) else falls_of(series(steps))
+            return Stretch(len(steps), steps[0], steps[-1], falls[id(steps)], steps, column.epochs)
+
         for column in block.columns:
             times_us = seen_at_us if column.times_us is None else series(column.times_us)
-            piece = Piece(series(column.steps), times_us, pl.Series(column.values, dtype=pl.Float64), attempt)
+            values = pl.Series(column.values, dtype=pl.Float64)
+            piece = Piece(series(column.steps), times_us, values, attempt, stretch(column))
             last[self._number(column.key)].append(piece)
             self.count += len(column.values)
 
@@ -143,8 +174,29 @@ class Points:
         for part in self.parts:
             if isinstance(part, Rows) and LOG_SOURCE in part.sources:
                 kept = [s == FILE_SOURCE or k not in keys for k, s in zip(part.keys, part.sources, strict=True)]
-                for name in ("keys", "steps", "times_us", "values", "sources", "attempts"):
+                for name in ("keys", "steps", "times_us", "values", "sources", "attempts", "epochs"):
                     setattr(part, name, list(compress(getattr(part, name), kept)))
+
+    def all_in_one_fold(self) -> None:
+        """Say of every point that it is in the first fold."""
+        for part in self.parts:
+            if isinstance(part, Rows):
+                part.folds = [1] * len(part.keys)
+            else:
+                for pieces in part.values():
+                    pieces[:] = [piece._replace(folds=((1, len(piece.values)),)) for piece in pieces]
+
+    def number_folds(self, states: Sequence[KeyState]) -> None:
+        """Say of every point which fold it is in, given the state of each key; the states are brought up to date."""
+        for part in self.parts:
+            if isinstance(part, Rows):
+                part.number_folds(states)
+            else:
+                for key, pieces in part.items():
+                    state = states[key]
+                    pieces[:] = [
+                        piece._replace(folds=state.take_stretch(piece.stretch, piece.attempt)) for piece in pieces
+                    ]
 
     def _number(self, key: str) -> int:
         return self.keys.setdefault(key, len(self.keys))
@@ -198,8 +250,15 @@ def _frame_of_pieces(pieces: Pieces, run_no: int, key_ids: Sequence[int]) -> pl.
             pl.concat([piece.values for piece in ordered]).alias("value"),
             _repeated([(FILE_SOURCE, count)], pl.Int8).alias("source"),
             _repeated([(piece.attempt, len(piece.values)) for piece in ordered], pl.Int16).alias("attempt"),
+            _repeated([run for piece in ordered for run in piece.folds], pl.Int16).alias("fold"),
         ]
     )
+
+
+def falls_of(steps: pl.Series) -> list[int]:
+    """Positions whose step is lower than the one before."""
+    falling = steps.slice(1) < steps.slice(0, len(steps) - 1)
+    return [position + 1 for position in falling.arg_true()] if falling.any() else []
 
 
 def _repeated(values: Iterable[tuple[int, int]], dtype: type[pl.DataType]) -> pl.Series:

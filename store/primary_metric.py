@@ -54,8 +54,8 @@ def choose_primary(keys: Iterable[str]) -> str | None:
     """The metric to show when only one can be shown, or None without keys.
 
     Validation before test before training before the rest; in each, known scores before losses before the rest;
-    among equals the first in the order of the key texts, so that the order of arrival does not matter. Rates, clocks
-    and counters (`lr`, `grad_norm`, `epoch`, `time`, …) only when there is nothing else.
+    among equals a total before its parts, then the first in the order of the key texts, so that the order of arrival
+    does not matter. Rates, clocks and counters (`lr`, `grad_norm`, `epoch`, `time`, …) only when there is nothing else.
     """
     return min(keys, key=lambda key: (*_rank(_word_parts(key)), key), default=None)
 
@@ -66,7 +66,7 @@ def names_a_metric(key: str) -> bool:
     return any(part in _SCORES or _is_quality_cost(part) for part in parts)
 
 
-def _rank(parts: list[str]) -> tuple[bool, int, int]:
+def _rank(parts: list[str]) -> tuple[bool, int, int, bool]:
     excluded = any(part in _NEVER_WHILE_OTHERS for part in parts)
     excluded = excluded or _has_pair(parts, "learning", "rate") or _has_pair(parts, "v", "num")
     split = next((rank for rank, words in enumerate(_SPLITS) if any(part in words for part in parts)), len(_SPLITS))
@@ -75,7 +75,7 @@ def _rank(parts: list[str]) -> tuple[bool, int, int]:
         kind = 0
     elif any(_is_quality_cost(part) for part in parts):
         kind = 1
-    return excluded, split, kind
+    return excluded, split, kind, "total" not in parts
 
 
 def _is_cost(part: str) -> bool:

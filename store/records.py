@@ -47,6 +47,12 @@ class RunRecord(SQLModel, table=True):
     user_cpu_s: float | None = None
     system_cpu_s: float | None = None
     max_resident_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
+    guessed_key_id: int | None = None
+    guessed_goal: str = ""
+    primary_source: str = "guessed"
+    script: str = ""
+    param_sources: dict[str, str] | None = Field(default=None, sa_column=Column(JSON))
+    params_pending: bool = False
 
 
 class NoteRecord(SQLModel, table=True):

@@ -194,6 +194,8 @@ TABLES_OF_RUNS: Final = {
     "journal_cursor": "run_id",
     "note": "run_id",
     "tag": "run_id",
+    "hand_point": "run_id",
+    "literal": "run_id",
     "run": "id",
 }
 """Every table that says something of a run, and the column that names it."""

@@ -13,7 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from store.points import HAND_SOURCE
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from store.database import Cursor
 
 BINS_MIN: Final = 2
@@ -21,6 +25,12 @@ BINS_MIN: Final = 2
 BINS_MAX: Final = 2000
 ROLLUP_BINS_MAX: Final = 2 * BINS_MAX + 2
 """Of one metric. Halving their number as often as can be never goes below BINS_MAX, so they serve for any request."""
+
+
+FOLDS_SQL: Final = """(
+    select list({{fold: f.fold, minimum: f.minimum, maximum: f.maximum}} order by f.fold)
+    from metric_fold f where f.run_no = {latest}.run_no and f.key_id = {latest}.key_id
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,18 @@ class LatestMetric:
     minimum: float | None
     maximum: float | None
     point_count: int
+    by_hand: bool = False
+    """A person added it; the run says nothing of it."""
+    folds: tuple[FoldBests, ...] = ()
+    """Empty unless the metric restarted within a process; in their order."""
+
+
+class FoldBests(NamedTuple):
+    """The extremes of one fold of a metric; None while it has no finite value."""
+
+    fold: int
+    minimum: float | None
+    maximum: float | None
 
 
 class Bins(NamedTuple):
@@ -49,6 +71,9 @@ class Bins(NamedTuple):
     lasts: list[float]
     first_steps: list[int]
     firsts: list[float]
+    fold: int = 1
+    """That these bins are of."""
+    fold_count: int = 1
 
 
 class Extent(NamedTuple):
@@ -64,14 +89,22 @@ class Extent(NamedTuple):
 def latest_metrics(cursor: Cursor, run_no: int) -> list[LatestMetric]:
     """Every metric of a run, by key."""
     rows = cursor.execute(
-        """
-        select k.name, m.value, m.step, m.minimum, m.maximum, m.point_count
+        f"""
+        select k.name, m.value, m.step, m.minimum, m.maximum, m.point_count, m.source = {HAND_SOURCE},
+            {FOLDS_SQL.format(latest="m")}
         from metric_latest m join metric_key k on k.id = m.key_id
         where m.run_no = ? order by k.name
         """,
         [run_no],
     ).fetchall()
-    return [LatestMetric(*row) for row in rows]
+    return [latest_metric(row) for row in rows]
+
+
+def latest_metric(row: Sequence[Any]) -> LatestMetric:
+    """A metric from the columns of `LatestMetric` in their order, the folds as FOLDS_SQL gives them."""
+    key, last, last_step, minimum, maximum, point_count, by_hand, folds = row
+    of_folds = tuple(FoldBests(*fold.values()) for fold in folds or ())
+    return LatestMetric(key, last, last_step, minimum, maximum, point_count, by_hand, of_folds)
 
 
 def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
@@ -82,10 +115,10 @@ def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
     return (row[0], row[1]) if row else (0, "")
 
 
-def binned(cursor: Cursor, run_no: int, key: str, bins: int) -> Bins | None:
-    """One metric of a run in at most `bins` bins (2 to 2000); None when the run has no such metric.
+def binned(cursor: Cursor, run_no: int, key: str, bins: int, fold: int | None = None) -> Bins | None:
+    """One fold of a metric of a run, the newest unless one is named, in at most `bins` bins (2 to 2000).
 
-    The cursor must be in no transaction.
+    None when the run has no such metric or fold. The cursor must be in no transaction.
     """
     # One snapshot for all of it: points arrive and roll-ups come and go meanwhile.
     cursor.execute("begin")
@@ -93,16 +126,22 @@ def binned(cursor: Cursor, run_no: int, key: str, bins: int) -> Bins | None:
         found = cursor.execute(FIND_SQL, [run_no, key]).fetchone()
         if found is None:
             return None
-        key_id, rolled_up = found
-        place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
+        key_id, rolled_up, fold_count = found
+        if fold is None:
+            fold = fold_count
+        if not 1 <= fold <= fold_count:
+            return None
+        place: dict[str, Any] = {"run_no": run_no, "key_id": key_id, "fold": fold}
         source, extent = span(cursor, place, ROLLUP_SQL) if rolled_up else span_of_points(cursor, place)
+        counts = (extent.point_count, extent.not_finite_count)
         if extent.first_step is None or extent.last_step is None:
-            return Bins(extent.point_count, extent.not_finite_count, [], [], [], [], [], [], [])
+            return Bins(*counts, [], [], [], [], [], [], [], fold, fold_count)
         width_log2 = width_log2_of(extent.first_step, extent.last_step, max(BINS_MIN, min(bins, BINS_MAX)))
         rows = cursor.execute(f"with {source} {BINS_SQL}", place | {"width_log2": width_log2}).fetchall()
     finally:
         cursor.execute("rollback")
-    return Bins(extent.point_count, extent.not_finite_count, *(list(column) for column in zip(*rows, strict=True)))
+    steps, means, minimums, maximums, lasts, first_steps, firsts = (list(column) for column in zip(*rows, strict=True))
+    return Bins(*counts, steps, means, minimums, maximums, lasts, first_steps, firsts, fold, fold_count)
 
 
 def width_log2_of(first_step: int, last_step: int, bins: int) -> int:
@@ -131,22 +170,32 @@ def span_of_points(cursor: Cursor, place: dict[str, Any]) -> tuple[str, Extent]:
 
 
 def roll_up_key(cursor: Cursor, run_no: int, key_id: int) -> None:
-    """Keep the bins of one metric of a run that gets no more points. Raises duckdb.Error."""
-    place: dict[str, Any] = {"run_no": run_no, "key_id": key_id}
-    source, extent = span_of_points(cursor, place)
-    mask = 2 ** width_log2_of(extent.first_step or 0, extent.last_step or 0, ROLLUP_BINS_MAX) - 1
-    cursor.execute(f"insert into metric_rollup with {source} {ROLL_UP_SQL}", place | {"mask": mask})
+    """Keep the bins of one metric of a run that gets no more points, all folds or none. Raises duckdb.Error."""
+    cursor.execute("begin")
+    try:
+        row = cursor.execute(FOLD_COUNT_SQL, [run_no, key_id]).fetchone()
+        for fold in range(1, (row[0] if row else 1) + 1):
+            place: dict[str, Any] = {"run_no": run_no, "key_id": key_id, "fold": fold}
+            source, extent = span_of_points(cursor, place)
+            mask = 2 ** width_log2_of(extent.first_step or 0, extent.last_step or 0, ROLLUP_BINS_MAX) - 1
+            cursor.execute(f"insert into metric_rollup with {source} {ROLL_UP_SQL}", place | {"mask": mask})
+        cursor.execute("commit")
+    except BaseException:
+        cursor.execute("rollback")
+        raise
 
 
+FOLD_COUNT_SQL: Final = "select coalesce(max(fold), 1) from metric_fold where run_no = ? and key_id = ?"
 FIND_SQL: Final = """
-    select m.key_id, exists (select 1 from metric_rollup r where r.run_no = m.run_no and r.key_id = m.key_id)
+    select m.key_id, exists (select 1 from metric_rollup r where r.run_no = m.run_no and r.key_id = m.key_id),
+        coalesce((select max(fold) from metric_fold f where f.run_no = m.run_no and f.key_id = m.key_id), 1)
     from metric_latest m join metric_key k on k.id = m.key_id
     where m.run_no = ? and k.name = ?
 """
 POINTS_SQL: Final = """
     point as (
         select step, value, attempt, rowid as arrival, isfinite(value) as finite
-        from metric where run_no = $run_no and key_id = $key_id
+        from metric where run_no = $run_no and key_id = $key_id and fold = $fold
     ), bin as (
         select
             step as start, step::hugeint * 1099511627776 + arrival as place,
@@ -161,13 +210,13 @@ LATEST_ATTEMPT_SQL: Final = """
     point join (select step, max(attempt) as attempt from point group by step) using (step, attempt)
 """
 ROLLUP_SQL: Final = """
-    bin as (select *, start as place from metric_rollup where run_no = $run_no and key_id = $key_id)
+    bin as (select *, start as place from metric_rollup where run_no = $run_no and key_id = $key_id and fold = $fold)
 """
 POINTS_EXTENT_SQL: Final = """
     select coalesce(min(attempt) <> max(attempt), false), count(*), count(*) filter (not isfinite(value)),
         min(step) filter (isfinite(value)), max(step) filter (isfinite(value))
     from metric
-    where run_no = $run_no and key_id = $key_id
+    where run_no = $run_no and key_id = $key_id and fold = $fold
 """
 EXTENT_SQL: Final = """
     select coalesce(sum(finite_count + not_finite_count), 0)::bigint, coalesce(sum(not_finite_count), 0)::bigint,
@@ -187,7 +236,8 @@ BINS_SQL: Final = """
 """
 ROLL_UP_SQL: Final = """
     select $run_no, $key_id, start - (start & $mask) as start, min(first_step), max(last_step), arg_min(first, place),
-        arg_max(last, place), min(minimum), max(maximum), sum(total), sum(finite_count), sum(not_finite_count)
+        arg_max(last, place), min(minimum), max(maximum), sum(total), sum(finite_count), sum(not_finite_count),
+        $fold
     from bin
     group by all
     order by 3

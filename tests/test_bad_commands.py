@@ -388,7 +388,7 @@ def test_a_grace_time_that_is_none_is_refused(house: Home, grace: str) -> None:
         ("train.py -v -- data", {}),
         ("train.py data/x=3", {"data/x": "3"}),
         ("train.py a-b=3 3=4 ==", {}),
-        ("python -c print(1)==2", {}),
+        ("-c print(1)==2", {}),
         ("train.py", {}),
     ],
 )  # fmt: skip

@@ -226,7 +226,7 @@ def test_a_sweep_that_a_killed_daemon_was_making_is_not_there(home: Home) -> Non
     for name in ("index.duckdb", "index.duckdb.wal"):
         if os.path.exists(f"{home.path}/{name}"):
             os.unlink(f"{home.path}/{name}")
-    assert states(home) == {4: "held"}
+    wait_until(lambda: states(home) == {4: "held"})
     assert json.loads(home.footplate("sweeps", "--json").stdout) == {"sweeps": []}
 
 

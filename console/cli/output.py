@@ -14,7 +14,7 @@ from console.tui import text_format
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.protocol import Note, RunDetail, RunRow
+    from console.protocol import MetricSummary, Note, RunDetail, RunRow
 
 PLAIN_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -25,9 +25,9 @@ COLUMNS: Final = (
     ("project", "<", 14),
     ("tags", "<", 24),
     ("state", "<", 11),
-    ("metric", "<", 22),
+    ("metric", "<", 30),
     ("last", ">", 9),
-    ("best", ">", 9),
+    ("best", ">", 17),
     ("step", ">", 8),
     ("took", ">", 7),
     ("started", ">", 12),
@@ -36,6 +36,8 @@ COLUMNS: Final = (
 """Title, alignment and widest width of each column."""
 TAGS: Final = 4
 """The column that is left out where no run has a tag or a pin."""
+FOLDS_SHOWN: Final = 20
+BY_HAND: Final = "  by hand"
 NOTE_ID_CHARACTERS: Final = 6
 """The end of a note's id, which is its random part, is enough to name it."""
 
@@ -108,7 +110,7 @@ def row_cells(row: RunRow, now_s: float) -> list[str]:
         row.state,
         metric_title(row) if metric else "",
         text_format.number(metric.last) if metric else "",
-        text_format.number(metric.best) if metric else "",
+        best_words(metric) if metric else "",
         str(metric.last_step) if metric else "",
         text_format.duration(duration_s(row, now_s)),
         text_format.clock(row.started_at_s or row.created_at_s, now_s),
@@ -123,11 +125,36 @@ def tags_text(row: RunRow) -> str:
 
 
 def metric_title(row: RunRow) -> str:
-    """The primary metric with the direction that is better."""
-    if row.metric is None:
+    """The primary metric with the direction that is better, and whether that is guessed."""
+    metric = row.metric
+    if metric is None:
         return ""
+    return metric_words(metric.key, metric.goal, metric.goal_source) + " by hand" * metric.by_hand
+
+
+def metric_words(key: str, goal: str, source: str) -> str:
+    """`valid/auc ↑ guessed`; without the word once somebody has said so."""
     up, down = ("max", "min") if ascii_only() else ("↑", "↓")
-    return f"{text_format.visible(row.metric.key)} {up if row.metric.goal == 'maximize' else down}"
+    return f"{text_format.visible(key)} {up if goal == 'maximize' else down}" + " guessed" * (source == "guessed")
+
+
+def best_words(metric: MetricSummary) -> str:
+    """The best value; of folds the mean of their bests and how far they spread."""
+    if metric.folds is None:
+        return text_format.number(metric.best)
+    return text_format.spread(metric.folds.mean, metric.folds.sd, ascii_only=ascii_only())
+
+
+def fold_lines(detail: RunDetail) -> list[str]:
+    """`CV valid/auc 0.8090 ± 0.0073 over 5 folds (.8014 .8099 ...)` for each metric that restarted."""
+    lines = []
+    for metric in detail.metrics:
+        if metric.folds is not None:
+            bests = " ".join(text_format.number(best) or "n/a" for best in metric.folds.bests[:FOLDS_SHOWN])
+            more = " ..." * (len(metric.folds.bests) > FOLDS_SHOWN)
+            key, count = text_format.visible(metric.key), len(metric.folds.bests)
+            lines.append(f"CV {key} {best_words(metric)} over {count} folds ({bests}{more})")
+    return lines
 
 
 def duration_s(row: RunRow, now_s: float) -> float | None:
@@ -176,7 +203,7 @@ def print_detail(detail: RunDetail) -> None:
         ("pid", str(detail.pid) if detail.pid is not None else ""),
         ("started", text_format.clock(row.started_at_s, detail.now_s)),
         ("took", text_format.duration(duration_s(row, detail.now_s))),
-        ("params", "  ".join(f"{visible(key)}={visible(value)}" for key, value in row.params.items())),
+        ("params", "\n".join(param_lines(row))),
         ("log", log_words(detail)),
         ("files", visible(detail.run_dir)),
     ]
@@ -189,6 +216,19 @@ def print_detail(detail: RunDetail) -> None:
         print()
         print_notes(detail.notes, detail.now_s)
     print_metrics(detail)
+
+
+def param_lines(row: RunRow) -> list[str]:
+    """Params by where they were read: those of the command line first, without a word."""
+    groups: dict[str, list[str]] = {"": []}
+    for key, value in row.params.items():
+        source = row.param_sources.get(key, "")
+        # Literals have their line each; they are told apart by it, not grouped by it.
+        said = f" ({text_format.visible(source)})" if ":" in source else ""
+        pair = f"{text_format.visible(key)}={text_format.visible(value)}{said}"
+        groups.setdefault("" if said else source, []).append(pair)
+    stated = ["  ".join(groups.pop(""))]
+    return [*filter(None, stated), *(f"{text_format.visible(name)}: {'  '.join(g)}" for name, g in groups.items())]
 
 
 def print_notes(notes: Sequence[Note], now_s: float) -> None:
@@ -212,10 +252,13 @@ def print_metrics(detail: RunDetail) -> None:
     """The metrics of a run, one a line."""
     if not detail.metrics:
         return
-    key_width = min(48, max(len("metric"), *(text_format.cell_width(metric.key) for metric in detail.metrics)))
+    titles = [text_format.visible(metric.key) + BY_HAND * metric.by_hand for metric in detail.metrics]
+    key_width = min(48, max(len("metric"), *map(text_format.cell_width, titles)))
     print(f"\n{'metric':<{key_width}}  {'last':>10}  {'lowest':>10}  {'highest':>10}  {'step':>9}  {'points':>8}")
-    for metric in detail.metrics:
+    for metric, title in zip(detail.metrics, titles, strict=True):
         values = [text_format.number(value) for value in (metric.last, metric.minimum, metric.maximum)]
-        key = text_format.fit(text_format.visible(metric.key), key_width)
+        key = text_format.fit(title, key_width)
         columns = "  ".join(f"{value:>10}" for value in values)
         print(f"{key}  {columns}  {metric.last_step:>9}  {metric.point_count:>8}")
+    if folds := fold_lines(detail):
+        print("", *folds, sep="\n")

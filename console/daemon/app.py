@@ -27,6 +27,7 @@ from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
 from store import database, derive, paths
 from store.queries import run_table
+from store.queries.literals import changed_literals
 from store.series import binned, latest_metrics, skipped_lines
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from console.daemon.keeper import Keeper
     from console.daemon.projects import Projects
     from console.daemon.upkeep import Upkeep
+    from store.queries.literals import ChangedLiteral
     from store.queries.run_table import RunEntry
 
 Application: TypeAlias = Starlette
@@ -92,9 +94,9 @@ class Routes:
         offset, limit = integer(request, "offset", 0), min(integer(request, "limit", 256), PAGE_MAX)
         now_s = time.time()
 
-        def read() -> run_table.RunTable:
+        def read() -> tuple[run_table.RunTable, dict[str, dict[str, ChangedLiteral]]]:
             with self._database.reading() as cursor:
-                return run_table.run_table(
+                found = run_table.run_table(
                     cursor,
                     text=query.get("text", ""),
                     states=states,
@@ -104,15 +106,16 @@ class Routes:
                     limit=limit,
                     now_s=now_s,
                 )
+                return found, changed_literals(cursor, [entry.id for entry in found.entries])
 
-        table = await asyncio.to_thread(read)
+        table, literals = await asyncio.to_thread(read)
         return answer(
             {
                 "total_count": table.total_count,
                 "matched_count": table.matched_count,
                 "offset": offset,
                 "now_s": now_s,
-                "rows": [self._row(entry) for entry in table.entries],
+                "rows": [self._row(entry, literals.get(entry.id)) for entry in table.entries],
             }
         )
 
@@ -166,14 +169,16 @@ class Routes:
         """One metric in bins."""
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         key, bins = request.query_params.get("key", ""), integer(request, "bins", 200)
+        fold = optional_integer(request, "fold")
 
         def read() -> Any:
             with self._database.reading() as cursor:
-                return binned(cursor, found.no, key, bins)
+                return binned(cursor, found.no, key, bins, fold)
 
         series = await asyncio.to_thread(read)
         if series is None:
-            raise RefusedError(404, f"r{found.no} has no metric {key!r}")
+            which = "" if fold is None else f" with a fold {fold}"
+            raise RefusedError(404, f"r{found.no} has no metric {key!r}{which}")
         return answer({"key": key, **series._asdict()})
 
     @guarded
@@ -248,8 +253,8 @@ class Routes:
             raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
         return found
 
-    def _row(self, entry: RunEntry) -> dict[str, Any]:
-        row = translate.row(entry)
+    def _row(self, entry: RunEntry, literals: dict[str, ChangedLiteral] | None) -> dict[str, Any]:
+        row = translate.row(entry, literals)
         if entry.state == "blocked":
             row["cause"] = self._keeper.scheduler.reason_of(entry.id)
         return row
@@ -261,9 +266,10 @@ class Routes:
             metrics = latest_metrics(cursor, found.no)
             skipped = skipped_lines(cursor, found.id)
             notes = run_table.notes_of(cursor, found.id)
+            literals = changed_literals(cursor, [found.id]).get(found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes)
+        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes, literals)
         if found.state in protocol.WAITING_STATES:
             detail["row"]["cause"] = self._keeper.scheduler.why(found.id) or found.cause
         if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):

@@ -26,6 +26,8 @@ WORKERS_MAX: Final = 4
 BATCH_MAX: Final = 8
 """Runs that one worker captures, one after the other: a sweep of a thousand runs needs no thousand interpreters."""
 TIMEOUT_S: Final = 30.0
+READS_PARAMS: Final = ("enqueue", "ended")
+"""Stages that read params from files."""
 COPY_TIMEOUT_S: Final = 120.0
 """For a worker that makes or takes away a copy of a folder."""
 
@@ -39,7 +41,7 @@ class Task(NamedTuple):
 
     run_dir: str
     stage: str
-    """`enqueue`, the number of an attempt, or `forget-copy`."""
+    """`enqueue`, the number of an attempt, `ended`, or `forget-copy`."""
     copies: bool
     """It makes or removes a copy, which may take long: it gets a worker of its own."""
 
@@ -64,6 +66,7 @@ class Captures:
         self._pending: set[str] = set()
         self._alike: dict[str, tuple[str, ...]] = {}
         """Runs that get what is captured for another one, by the directory of that one."""
+        self._done: list[str] = []
 
     @property
     def busy(self) -> bool:
@@ -73,6 +76,11 @@ class Captures:
     def is_pending(self, run_dir: str) -> bool:
         """Whether a task for this run waits or is under way."""
         return run_dir in self._pending
+
+    def take_done(self) -> list[str]:
+        """Run directories in which a worker has written something since the last call."""
+        done, self._done = self._done, []
+        return done
 
     def ask(self, run_dir: str, stage: str, *, copies: bool = False) -> None:
         """Have something captured, soon."""
@@ -151,10 +159,13 @@ class Captures:
         """A task is done, or could not be."""
         record_failure(task, reason)
         self._pending.discard(task.run_dir)
+        if task.stage in READS_PARAMS:
+            self._done.append(task.run_dir)
         if task.stage == "enqueue":
             for other in self._alike.pop(task.run_dir, ()):
                 share_capture(task.run_dir, other)
                 self._pending.discard(other)
+                self._done.append(other)
 
 
 def share_capture(run_dir: str, other: str) -> None:
@@ -175,7 +186,7 @@ def is_over_here(run_dir: str) -> bool:
 
 def record_failure(task: Task, reason: str) -> None:
     """Say in place of what a worker did not write why it is missing; without a reason for what it did write."""
-    if task.stage == "forget-copy" or not os.path.isdir(f"{task.run_dir}/code"):
+    if task.stage in ("forget-copy", "ended") or not os.path.isdir(f"{task.run_dir}/code"):
         return
     reason = reason or "the worker wrote nothing"
     name = "capture.json" if task.stage == "enqueue" else f"capture-{task.stage}.json"

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from console.daemon import launch
+from console.daemon import launch, run_params
 from console.daemon.watched import Look, WatchedRun
-from console.jobs import reconcile, spec, status_file
+from console.jobs import launchers, reconcile, spec, status_file
 from store import derive, identity, local_home, paths
 from store.ingest import read_batch
 from store.run_files import size_bytes
@@ -38,7 +38,8 @@ class ForeignRun(WatchedRun):
         reconciled = reconcile.of_attempt(reconcile.read_ending(f"{self.run_dir}/reconciled.json"), attempt)
         status = reconcile.of_attempt(reconcile.sound_ending(status_file.read(self.run_dir)), attempt)
         generation, metrics_end, log_end = derived_so_far(self.run_dir)
-        batch = read_batch(self.spec.id, self.spec.no, self.run_dir, cursor, generation)
+        many = launchers.beneath(self.spec.argv).many_processes
+        batch = read_batch(self.spec.id, self.spec.no, self.run_dir, cursor, generation, many_writers=many)
         size = launch.log_size(self.run_dir)
         end = reconciled or status
         caught_up = batch is None and metrics_end >= size_bytes(derive.metrics_path(self.run_dir)) and log_end >= size
@@ -57,6 +58,10 @@ class ForeignRun(WatchedRun):
             )
             found.columns = launch.columns_of(facts, "ended" if ended else "adopt", draining=False)
             found.over = ended
+            if ended:
+                params = run_params.found_params(self.run_dir, self.spec)
+                found.columns |= params.columns
+                found.literals = params.literals
         found.changed = bool(found.columns or found.batch or size != self.log_size_bytes)
         self.log_size_bytes = size
         return found

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from console.daemon import foreign, launch, pause
+from console.daemon import foreign, launch, pause, run_params
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
@@ -24,6 +24,7 @@ from console.daemon.watched import WatchedRun
 from console.protocol import ENDED_STATES
 from store import database, paths
 from store.ingest import Index
+from store.queries.literals import put_literals
 from store.rollups import roll_up, runs_to_roll_up
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ WAITING_TICK_S: Final = 1.0
 IDLE_TICK_S: Final = 30.0
 """Between rounds when there are none; commands and the end of the daemon wake the thread."""
 COMMANDS_MAX: Final = 1000
+PARAMS_AT_ONCE: Final = 100
+"""Runs whose params are brought in by one round."""
 CHECKPOINT_AFTER: Final = "64MB"
 """Of the WAL, as `database.connect` sets it."""
 
@@ -65,13 +68,15 @@ class Keeper:
         self._wake = threading.Event()
         self._ending = False
         self._watched: dict[str, WatchedRun] = {}
+        self._params_due: list[str] = []
+        """Run directories whose files say more of their params than the index."""
         self._postponed: set[str] = set()
         """Runs that the last round had no room for; the next one begins with them."""
         self.captures = Captures(home)
         self._thread = threading.Thread(target=self._run, name="keeper")
         self._index = Index(self._cursor)
         self._journal = CommandJournal(home)
-        self.people = People(self._journal, changes, lambda: self._cursor)
+        self.people = People(self._journal, changes, lambda: self._cursor, self._settle_by_hand)
         self.data_life = DataLife(
             home,
             lambda: self._cursor,
@@ -101,6 +106,8 @@ class Keeper:
         except (OSError, database.Error) as error:
             report(f"what was begun with deleted and archived runs cannot be finished yet: {error}")
         self._adopt_run_dirs()
+        for run_dir in run_params.still_pending(self._cursor, home):
+            self.captures.ask(run_dir, "ended")
         self._to_roll_up = runs_to_roll_up(self._cursor, ENDED_STATES)
         try:
             self.people.catch_up()
@@ -152,6 +159,9 @@ class Keeper:
         """Write a command into the audit trail, before it is carried out. Raises OSError."""
         self._journal.append(actor, action, **details)
 
+    def _settle_by_hand(self) -> None:
+        self._index.settle_by_hand()
+
     def _forget(self, run_id: str, no: int) -> None:
         self._index.forget(run_id, no)
 
@@ -192,6 +202,8 @@ class Keeper:
         if found.unknown:
             self._index.add_runs([launch.columns_of_spec(each) for each in found.unknown])
             self.people.expect(each.id for each in found.unknown)
+            unknown = [paths.run_dir(self.home, each.id) for each in found.unknown]
+            self._params_due += filter(may_be_alive, unknown)
         for run_id, watched in self._watched.items():
             if not isinstance(watched, foreign.ForeignRun) and may_be_alive(paths.run_dir(self.home, run_id)):
                 self.scheduler.started(watched.spec)
@@ -217,6 +229,15 @@ class Keeper:
             run_dir = paths.run_dir(self.home, each.id)
             self._watched[each.id] = foreign.ForeignRun(each, run_dir, "queued")
         self._changes.tell(["runs"])
+
+    def _take_in_params(self) -> None:
+        """Bring what workers found in files into the index. Raises duckdb.Error."""
+        self._params_due += self.captures.take_done()
+        due = self._params_due[:PARAMS_AT_ONCE]
+        if due:
+            ids = run_params.take_in(self._cursor, self._index, due, self.captures)
+            del self._params_due[: len(due)]
+            self._changes.tell(["runs", *(f"run:{run_id}" for run_id in ids)])
 
     def _run(self) -> None:
         pause_s = 0.0
@@ -250,7 +271,7 @@ class Keeper:
 
     @property
     def _tick_s(self) -> float:
-        if self._watched or self.captures.busy:
+        if self._watched or self.captures.busy or self._params_due:
             return TICK_S
         return WAITING_TICK_S if self.scheduler.waits else IDLE_TICK_S
 
@@ -279,6 +300,7 @@ class Keeper:
         problem = ""
         self.people.catch_up()
         self.captures.look()
+        self._take_in_params()
         self._take_in(self._neighbours.newcomers(self._cursor))
         self._watched.update(self.catching_up.take(self._watched))
         self._owed.update(self._look_at_queue())
@@ -301,6 +323,7 @@ class Keeper:
         self._postponed = postponed
         batches = [look.batch for look in looks.values() if look.batch is not None]
         updates = self._owed | {run_id: look.columns for run_id, look in looks.items() if look.columns}
+        put_literals(self._cursor, {run_id: look.literals for run_id, look in looks.items() if look.literals})
         if batches or updates:
             self._index.commit(batches, updates)
         # Not before: a store that is paused must not look sound for as long as it tries.

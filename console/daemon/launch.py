@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import scope
-from console.jobs import exit_cause, leases, reconcile, spec, status_file
+from console.jobs import exit_cause, launchers, leases, reconcile, spec, status_file
 from console.jobs.options import retry_delay_s
 from console.jobs.process_tree import environment_of_ours
 from console.project.masking import mask_argv, mask_mapping, mask_text
@@ -103,6 +103,7 @@ def columns_of_spec(new: Spec) -> dict[str, Any]:
         "search_text": " ".join(filter(None, searched)).lower(),
         "sweep": new.queueing.sweep,
         "job": readable(new.queueing.job),
+        "script": "" if (script := launchers.beneath(argv).script) == "-c" else readable(script),
     }
 
 

@@ -1,4 +1,4 @@
-"""What people add to runs: notes, tags and pins. Checked here, then journaled, then brought into the index."""
+"""What people add to runs: notes, tags, pins, metrics. Checked here, then journaled, then brought into the index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ulid import ULID
 
-from console.daemon import launch, pause
+from console.daemon import launch, metrics_by_hand, pause
 from console.daemon.http import RefusedError
 from store import additions, database
 from store.queries import run_table
@@ -35,8 +35,18 @@ VIEWS_MAX: Final = 1000
 class People:
     """Belongs to the keeper's thread. Commands raise RefusedError, and then have changed nothing unless it says so."""
 
-    def __init__(self, journal: CommandJournal, changes: Changes, cursor: Callable[[], Cursor]) -> None:
-        """`cursor` gives the cursor of the keeper, which is another one after the index was opened again."""
+    def __init__(
+        self,
+        journal: CommandJournal,
+        changes: Changes,
+        cursor: Callable[[], Cursor],
+        settle_by_hand: Callable[[], None],
+    ) -> None:
+        """`cursor` gives the cursor of the keeper, which is another one after the index was opened again.
+
+        `settle_by_hand` puts metrics by hand among the points of their runs.
+        """
+        self._settle_by_hand = settle_by_hand
         self._journal = journal
         self._changes = changes
         self._cursor = cursor
@@ -56,6 +66,7 @@ class People:
         found = additions.catch_up(cursor, path)
         if self._added:
             additions.catch_up_runs(cursor, path, self._added)
+        self._settle_by_hand()
         self._added.clear()
         self._behind = False
         if found.passed_over_count:
@@ -105,6 +116,29 @@ class People:
         ids = [run.id for run in found]
         self._carry_out(found, actor, "pin" if pinned else "unpin", request, runs=ids)
         return ids
+
+    def log(self, reference: str, values: object, step: object, actor: str, request: str) -> list[str]:
+        """Add metrics to a run by hand, each at `step` or at the one after its latest; returns the id of the run."""
+        checked = metrics_by_hand.checked_values(values)
+        at = metrics_by_hand.checked_step(step)
+        (found,) = self._runs([reference])
+        cursor = self._cursor()
+        metrics_by_hand.refuse_own(cursor, found, list(checked))
+        steps = metrics_by_hand.next_steps(cursor, found.id)
+        points = {key: [steps.get(key, 0) if at is None else at, value] for key, value in checked.items()}
+        self._carry_out([found], actor, "metric", request, run=found.id, values=points)
+        return [found.id]
+
+    def pin_metric(self, project: str, key: str, goal: object, actor: str, request: str) -> None:
+        """Have a metric stand for the runs of a project that have it; without a goal it is guessed from the key."""
+        chosen = metrics_by_hand.checked_goal(goal, key)
+        metrics_by_hand.refuse_unknown(self._cursor(), project, key)
+        self._carry_out([], actor, "metric-pin", request, project=project, key=key, goal=chosen)
+
+    def unpin_metric(self, project: str, actor: str, request: str) -> None:
+        """Go back to the metric of the manifest, or to the guessed one."""
+        metrics_by_hand.refuse_unknown(self._cursor(), project, None)
+        self._carry_out([], actor, "metric-unpin", request, project=project)
 
     def _runs(self, references: Sequence[str]) -> list[NamedRun]:
         """Every named run once; all are found before anything is changed."""

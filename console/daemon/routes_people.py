@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.routing import Route
 
-from console.daemon import audit, people, translate
+from console.daemon import audit, metrics_by_hand, people, translate
 from console.daemon.command_journal import journal_path
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer
 from store.queries import run_table
@@ -43,6 +43,8 @@ class PeopleRoutes:
             Route("/notes/remove", self.remove_note, methods=["POST"]),
             Route("/tags", self.tag, methods=["POST"]),
             Route("/pins", self.pin, methods=["POST"]),
+            Route("/metrics", self.log, methods=["POST"]),
+            Route("/metrics/pin", self.pin_metric, methods=["POST"]),
             Route("/audit", self.audit),
             Route("/audit/verify", self.verify),
         ]
@@ -85,6 +87,29 @@ class PeopleRoutes:
         return answer({"rows": await asyncio.to_thread(self._rows, ids)})
 
     @guarded
+    async def log(self, request: Request) -> Response:
+        """Add metrics to a run by hand."""
+        data = await object_of(request)
+        reference, actor, known_by = one_text(data, "runs", "run"), actor_of(data), people.request_of(data)
+        values, step = data.get("values"), data.get("step")
+        ids = await self._command(lambda adding: adding.log(reference, values, step, actor, known_by))
+        return answer({"rows": await asyncio.to_thread(self._rows, ids)}, 201)
+
+    @guarded
+    async def pin_metric(self, request: Request) -> Response:
+        """Have a metric stand for the runs of a project, or go back to what is guessed."""
+        data = await object_of(request)
+        key, goal, actor, known_by = data.get("key"), data.get("goal"), actor_of(data), people.request_of(data)
+        project = await asyncio.to_thread(self._project_of, data)
+        if key is None:
+            await self._command(lambda adding: adding.unpin_metric(project, actor, known_by))
+        elif isinstance(key, str) and key:
+            await self._command(lambda adding: adding.pin_metric(project, key, goal, actor, known_by))
+        else:
+            raise RefusedError(400, "key must be the name of a metric")
+        return answer(await asyncio.to_thread(self._pin_facts, project))
+
+    @guarded
     async def audit(self, request: Request) -> Response:
         """Who asked for what."""
         limit = min(integer(request, "limit", 100), ENTRIES_MAX)
@@ -101,6 +126,27 @@ class PeopleRoutes:
 
     async def _command(self, command: Callable[[People], Result]) -> Result:
         return await asyncio.wrap_future(self._keeper.call(lambda: command(self._keeper.people)))
+
+    def _project_of(self, data: dict[str, Any]) -> str:
+        """The project that a request names, or that of the run that it names."""
+        project = data.get("project")
+        if project is not None:
+            if not isinstance(project, str):
+                raise RefusedError(400, "project must be a text")
+            return project
+        reference = one_text(data, "runs", "run")
+        with self._database.reading() as cursor:
+            try:
+                found = run_table.find_run(cursor, reference)
+            except LookupError as error:
+                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
+        if found is None:
+            raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
+        return found.project
+
+    def _pin_facts(self, project: str) -> dict[str, Any]:
+        with self._database.reading() as cursor:
+            return metrics_by_hand.pin_facts(cursor, project)
 
     def _rows(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         with self._database.reading() as cursor:

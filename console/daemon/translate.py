@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import launch
 from console.project.masking import mask_text
 from console.protocol import encode_number
+from store.folds import spread
 from store.primary_metric import guess_goal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from store.queries.literals import ChangedLiteral
     from store.queries.run_table import RunEntry
     from store.series import LatestMetric
 
 
-def metric(latest: LatestMetric) -> dict[str, Any]:
-    """A metric summary."""
+def metric(latest: LatestMetric, goal: str = "", goal_source: str = "guessed") -> dict[str, Any]:
+    """A metric summary; without a goal it is guessed from the key."""
+    goal = goal or guess_goal(latest.key)
+    bests = [fold.maximum if goal == "maximize" else fold.minimum for fold in latest.folds]
     return {
         "key": latest.key,
-        "goal": guess_goal(latest.key),
+        "goal": goal,
         "last": encode_number(latest.last),
         "last_step": latest.last_step,
         "minimum": latest.minimum,
         "maximum": latest.maximum,
         "point_count": latest.point_count,
+        "goal_source": goal_source,
+        "by_hand": latest.by_hand,
+        "folds": {"bests": bests, **spread(bests)._asdict()} if bests else None,
     }
 
 
-def row(entry: RunEntry) -> dict[str, Any]:
-    """A line of the run table."""
+def metric_of(entry: RunEntry, latest: LatestMetric) -> dict[str, Any]:
+    """A metric of a run, with what was pinned when it is the primary one."""
+    if entry.metric is not None and latest.key == entry.metric.key:
+        return metric(latest, entry.primary_goal, entry.primary_source)
+    return metric(latest)
+
+
+def row(entry: RunEntry, literals: Mapping[str, ChangedLiteral] | None = None) -> dict[str, Any]:
+    """A line of the run table; `literals` are those of the script that stand in for params."""
+    changed = literals or {}
+    script = os.path.basename(entry.script)
     return {
         "id": entry.id,
         "no": entry.no,
@@ -44,8 +61,9 @@ def row(entry: RunEntry) -> dict[str, Any]:
         "ended_at_s": entry.ended_at_s,
         "exit_code": entry.exit_code,
         "signal": entry.signal,
-        "params": entry.params,
-        "metric": metric(entry.metric) if entry.metric is not None else None,
+        "params": entry.params | {name: each.value for name, each in changed.items()},
+        "param_sources": entry.param_sources | {name: f"{script}:{each.line}" for name, each in changed.items()},
+        "metric": metric_of(entry, entry.metric) if entry.metric is not None else None,
         "cause_kind": entry.cause_kind,
         "attempt": entry.attempt,
         "attempts_max": entry.attempts_max,
@@ -71,19 +89,20 @@ def detail(
     skipped: tuple[int, str],
     now_s: float,
     notes: Sequence[tuple[str, float, str, str]],
+    literals: Mapping[str, ChangedLiteral] | None = None,
 ) -> dict[str, Any]:
     """Everything about one run; the primary metric comes first."""
     primary = entry.metric.key if entry.metric is not None else None
     ordered = sorted(metrics, key=lambda latest: (latest.key != primary, latest.key))
     return {
-        "row": row(entry),
+        "row": row(entry, literals),
         "argv": list(entry.argv),
         "working_dir": entry.working_dir,
         "host": entry.host,
         "run_dir": launch.readable(run_dir),
         "pid": pid,
         "supervisor_pid": supervisor_pid,
-        "metrics": [metric(latest) for latest in ordered],
+        "metrics": [metric_of(entry, latest) for latest in ordered],
         "log_size_bytes": launch.log_size(run_dir),
         "evidence": entry.evidence,
         "skipped_line_count": skipped[0],

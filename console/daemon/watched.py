@@ -8,8 +8,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from console.daemon import launch
-from console.jobs import reconcile, spec
+from console.daemon import launch, run_params
+from console.jobs import launchers, reconcile, spec
 from console.jobs.exit_cause import RETRY_GROUPS
 from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
@@ -57,6 +57,8 @@ class Look:
     """There is more to read at once."""
     next_attempt: int = 0
     """The attempt that was decided on, which waits for its turn; 0 when none was."""
+    literals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Of the script of a run that is over."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class WatchedRun:
     captured_at_attempt: int = 0
     leases: tuple[Lease, ...] = ()
     """Devices that the next supervisor is given; ours too until it has claimed its attempt."""
+    looks_for_params: bool = False
+    """A worker is to look for params of the ended run."""
 
     def look(self, cursor: JournalCursor) -> Look:
         """Do what is due for the run and say what is new. Raises OSError when its files cannot be read or written."""
@@ -148,6 +152,8 @@ class WatchedRun:
         if columns.get("state", self.state) != self.state:
             found.columns = columns
             found.over = ended
+            if ended:
+                self._read_params(found)
         size = launch.log_size(self.run_dir)
         found.changed = bool(found.columns or found.batch or size != self.log_size_bytes)
         found.more = found.more or (ended and not found.over)
@@ -159,6 +165,17 @@ class WatchedRun:
         self._capture_again(attempt)
         if not self.spec.options.isolate or attempt > 1:
             self.start(attempt)
+
+    def _read_params(self, found: Look) -> None:
+        """What workers found in files, as far as they have; the keeper learns of the rest when they are done."""
+        params = run_params.found_params(self.run_dir, self.spec)
+        found.literals = params.literals
+        found.columns |= params.columns
+        if self.captures is not None:
+            ended_at_s = found.columns.get("ended_at_s")
+            self.looks_for_params = run_params.at_the_end(self.run_dir, self.spec, ended_at_s)
+            pending = self.looks_for_params or self.captures.is_pending(self.run_dir)
+            found.columns["params_pending"] = pending
 
     def start(self, attempt: int = 1) -> None:
         """Start a supervisor. Raises OSError."""
@@ -185,6 +202,8 @@ class WatchedRun:
         """The run is over: nothing of it is needed any more."""
         self.retire()
         launch.delete_environment(self.run_dir)
+        if self.captures is not None and self.looks_for_params:
+            self.captures.ask(self.run_dir, "ended")
         if self.captures is not None and self.spec.original_working_dir:
             self.captures.ask(self.run_dir, "forget-copy", copies=True)
 
@@ -193,10 +212,12 @@ class WatchedRun:
             return Look()
         try:
             if self.derivation is None:
-                self.derivation = derive.open_derivation(self.spec.id, self.run_dir)
+                many = launchers.beneath(self.spec.argv).many_processes
+                self.derivation = derive.open_derivation(self.spec.id, self.run_dir, many_processes=many)
             behind = derive.derive(self.derivation, time.time_ns() // 1000, attempt, final=final)
-            generation = self.derivation.generation
-            batch = read_batch(self.spec.id, self.spec.no, self.run_dir, cursor, generation)
+            place = (self.spec.id, self.spec.no, self.run_dir)
+            many = self.derivation.many_processes
+            batch = read_batch(*place, cursor, self.derivation.generation, many_writers=many)
         except OSError:
             raise
         except Exception:

@@ -12,6 +12,7 @@ import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from console.jobs.command_params import params_of as params_of
 from console.jobs.options import Adopted, Options, OptionsError, parse_options
 from console.jobs.queueing import Queueing, parse_queueing
 from console.project.variables import allowed
@@ -179,39 +180,6 @@ def default_name(argv: list[str]) -> str:
             if word == "-m":
                 return next(words, "") or program
     return program
-
-
-def params_of(argv: tuple[str, ...]) -> dict[str, str]:
-    """Params that a command line states: `--lr 3e-4`, `--lr=3e-4`, `lr=3e-4`, `--amp` (as "true")."""
-    params: dict[str, str] = {}
-    words = list(argv[1:])
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if word.startswith("--") and len(word) > 2:
-            key, equals, value = word[2:].partition("=")
-            if not equals:
-                follows = words[position] if position < len(words) else "-"
-                if follows.startswith("-") and not is_number(follows):
-                    value = "true"
-                else:
-                    value = follows
-                    position += 1
-            params[key] = value
-        elif "=" in word and word.split("=", 1)[0].lstrip("+~").replace(".", "_").replace("/", "_").isidentifier():
-            key, _, value = word.partition("=")
-            params[key.lstrip("+~")] = value
-    return params
-
-
-def is_number(text: str) -> bool:
-    """Whether a word that starts with a dash is a negative number rather than a flag."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def write_run_dirs(home: str, new: Sequence[tuple[Spec, Request]]) -> None:

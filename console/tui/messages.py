@@ -95,6 +95,14 @@ class StopAccepted(Message):
 
 
 @dataclass
+class MetricPinned(Message):
+    """A metric stands for a project from now on."""
+
+    project: str
+    title: str
+
+
+@dataclass
 class LogArrived(Message):
     """A stretch of the log."""
 

@@ -17,6 +17,7 @@ from console.tui.text_format import (
     number,
     outcome,
     pin_glyph,
+    spread,
     state_glyph,
     visible,
 )
@@ -80,8 +81,21 @@ def columns_for(width_cells: int) -> tuple[TableColumn, ...]:
 
 
 def arrowed(metric: MetricSummary) -> str:
-    """A metric's key with the direction that is better."""
-    return f"{metric.key} {ARROWS.get(metric.goal, '')}"
+    """A metric's key with the direction that is better, and whether a person added it."""
+    return f"{metric.key} {ARROWS.get(metric.goal, '')}" + " by hand" * metric.by_hand
+
+
+def source_word(metric: MetricSummary | None) -> str:
+    """How sure one can be of metric and goal: "guessed" until somebody has said so."""
+    return "guessed" if metric is not None and metric.goal_source == "guessed" else ""
+
+
+def fold_facts(metric: MetricSummary | None) -> tuple[Fact, ...]:
+    """What the folds of a metric come to; nothing for a metric without folds."""
+    if metric is None or metric.folds is None:
+        return ()
+    folds = metric.folds
+    return (Fact("cv", f"{arrowed(metric)} {spread(folds.mean, folds.sd)} over {len(folds.bests)} folds"),)
 
 
 def tail(text: str, width_cells: int) -> str:
@@ -185,6 +199,7 @@ def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
         Fact("command", row.command, wraps=True),
     ]
     facts += tag_facts(row)
+    facts += fold_facts(row.metric)
     facts += [Fact(key, value) for key, value in row.params.items()]
     return tuple(facts)
 
@@ -244,6 +259,7 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
         Fact("command", row.command),
         Fact("started", f"{started_sentence(row, detail.now_s)}  on {where}  project {row.project}"),
         *tag_facts(row),
+        *fold_facts(row.metric),
         *note_facts(detail),
         Fact("folder", detail.working_dir),
     ]

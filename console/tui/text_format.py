@@ -4,6 +4,7 @@ The command line imports this module on its way to the first output, so it needs
 wide characters is imported when the first one shows up.
 """
 
+import math
 import time
 
 REORDERING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -18,6 +19,8 @@ SHOWN_TABLE_ENTRIES = 4096
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 SIGNIFICANT_DIGITS = 5
+SD_MIN, SD_MAX = 1e-6, 1e6
+"""Standard deviations within this are written without an exponent."""
 SINGLE_PRECISION = 1e-7
 DAY_S = 86_400
 
@@ -176,6 +179,16 @@ def number(value: float | None, width_cells: int = 9) -> str:
             if len(text) <= width_cells:
                 return text
     return "#" * width_cells
+
+
+def spread(mean: float | None, sd: float | None, *, ascii_only: bool = False) -> str:
+    """A mean and its standard deviation, both to the second digit of the latter: `0.8090 ± 0.0073`."""
+    if mean is None or sd is None:
+        return number(mean)
+    if sd <= 0 or not SD_MIN <= sd < SD_MAX or abs(mean) >= SD_MAX:
+        return f"{number(mean)} {'+-' if ascii_only else '±'} {number(sd)}"
+    decimals = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{mean:.{decimals}f} {'+-' if ascii_only else '±'} {sd:.{decimals}f}"
 
 
 def _rounded(value: float, digits: int) -> str:

@@ -6,19 +6,27 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from store.series import LatestMetric
+from store.points import HAND_SOURCE
+from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from store.database import Cursor
 
+FOLD_MEAN_SQL: Final = """(
+    select avg(case run.primary_goal when 'maximize' then f.maximum else f.minimum end)
+    from metric_fold f where f.run_no = run.no and f.key_id = run.primary_key_id
+)"""
+"""What the folds of the primary metric come to; NULL without folds."""
+
 ORDERINGS: Final[dict[str, str]] = {
     "no": "run.no",
     "name": "lower(run.name)",
     "project": "lower(run.project)",
     "state": "run.state",
-    "metric": "case run.primary_goal when 'maximize' then latest.maximum else latest.minimum end",
+    "metric": f"coalesce({FOLD_MEAN_SQL}, case run.primary_goal when 'maximize' then latest.maximum "
+    "else latest.minimum end)",
     "step": "latest.step",
     "duration": "coalesce(run.ended_at_s, $now_s) - run.started_at_s",
     "started": "coalesce(run.started_at_s, run.created_at_s)",
@@ -61,6 +69,12 @@ class RunEntry:
     tags: tuple[str, ...]
     usage: tuple[float | None, float | None, int | None]
     """User and system CPU seconds, most resident bytes."""
+    primary_goal: str
+    primary_source: str
+    """`guessed`, `pinned` or `manifest`."""
+    param_sources: dict[str, str]
+    """Where a param was read that the command line does not state."""
+    script: str
     metric: LatestMetric | None
 
 
@@ -80,14 +94,16 @@ class RunTable:
     entries: tuple[RunEntry, ...]
 
 
-SELECT: Final = """
+SELECT: Final = f"""
     select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
         run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
         run.signal, run.cause_kind, run.attempt, run.attempts_max, run.pinned, run.archived_at_s is not null,
         run.sweep, run.job,
         (select list(tag.name order by tag.name) from tag where tag.run_id = run.id),
         run.user_cpu_s, run.system_cpu_s, run.max_resident_bytes,
-        metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count
+        run.primary_goal, run.primary_source, run.param_sources, run.script,
+        metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count,
+        latest.source = {HAND_SOURCE}, {FOLDS_SQL.format(latest="latest")}
     from run
     left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
     left join metric_key on metric_key.id = run.primary_key_id
@@ -223,9 +239,16 @@ def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
 
 def entry(row: tuple[Any, ...]) -> RunEntry:
     """A row of SELECT as an entry."""
-    *plain, tags, user_cpu_s, system_cpu_s, resident_bytes, key, value, step, minimum, maximum, point_count = row
+    plain, (tags, *usage), (goal, source, sources, script), metric = list(row[:24]), row[24:28], row[28:32], row[32:]
     plain[8] = tuple(json.loads(plain[8]))
     plain[11] = json.loads(plain[11])
-    metric = LatestMetric(key, value, step, minimum, maximum, point_count) if value is not None else None
-    usage = (user_cpu_s, system_cpu_s, resident_bytes)
-    return RunEntry(*plain, tags=tuple(tags or ()), usage=usage, metric=metric)  # type: ignore[misc]  # in this order
+    later: dict[str, Any] = {
+        "tags": tuple(tags or ()),
+        "usage": tuple(usage),
+        "primary_goal": goal,
+        "primary_source": source,
+        "param_sources": json.loads(sources) if sources else {},
+        "script": script,
+        "metric": latest_metric(metric) if metric[1] is not None else None,
+    }
+    return RunEntry(*plain, **later)

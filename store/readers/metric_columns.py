@@ -37,6 +37,8 @@ class Column(NamedTuple):
     times_us: Sequence[int] | None
     """None when no line names a time."""
     values: list[float]
+    epochs: Sequence[float | None] | None = None
+    """What the lines name beside a step of another key; None when none of them does."""
 
 
 class Block(NamedTuple):
@@ -65,7 +67,8 @@ def read_columns(lines: list[bytes], next_step: int) -> Block:
         raise NotPlainError("an empty or a long key")
     steps = _take_steps(table, len(lines), next_step)
     times_us = _take_times_us(table)
-    return Block([_column(*entry, steps, times_us) for entry in table.items()], min(steps[-1] + 1, STEP_MAX))
+    epochs = _epochs(table)
+    return Block([_column(*entry, steps, times_us, epochs) for entry in table.items()], min(steps[-1] + 1, STEP_MAX))
 
 
 def _table(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -115,13 +118,28 @@ def _take_times_us(table: dict[str, list[Any]]) -> list[int] | None:
     return [int(float(time_s) * 1e6) for time_s in times]
 
 
-def _column(key: str, cells: list[Any], steps: Sequence[int], times_us: list[int] | None) -> Column:
+def _epochs(table: dict[str, list[Any]]) -> list[float | None] | None:
+    """The epoch of every line, None for one without; None for all when no line has any."""
+    if "epoch" not in table:
+        return None
+    # As floats, as the way line by line compares them; what is no number sends the block there anyway.
+    return [float(cell) if type(cell) in _NUMBERS else None for cell in table["epoch"]]
+
+
+def _column(
+    key: str,
+    cells: list[Any],
+    steps: Sequence[int],
+    times_us: list[int] | None,
+    epochs: list[float | None] | None,
+) -> Column:
     kinds = set(map(type, cells))
     if object in kinds:
         present = [cell is not _ABSENT for cell in cells]
         cells, steps = list(compress(cells, present)), list(compress(steps, present))
         times_us = list(compress(times_us, present)) if times_us is not None else None
+        epochs = list(compress(epochs, present)) if epochs is not None else None
         kinds.discard(object)
     if not kinds <= _NUMBERS:
         raise NotPlainError("a value that is no number")
-    return Column(key, steps, times_us, list(map(float, cells)) if int in kinds else cells)
+    return Column(key, steps, times_us, list(map(float, cells)) if int in kinds else cells, epochs)

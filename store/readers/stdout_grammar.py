@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.primary_metric import names_a_metric
 from store.readers.metric_lines import MAX_KEY_CHARS, MetricLineError, load_object, read_record, to_number
@@ -14,7 +14,7 @@ from store.readers.metric_lines import MAX_KEY_CHARS, MetricLineError, load_obje
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PARSER_VERSION: Final = 1
+PARSER_VERSION: Final = 2
 """Raised whenever a line can give another result, so that stored points can be told apart or parsed again."""
 MAX_LINE_CHARS: Final = 16 * 1024
 
@@ -28,7 +28,7 @@ _UNIT: Final = (
 )
 # No time (12:30), date, fraction, version, list of digits (10,740,096) and no unit may follow.
 _VALUE_END: Final = rf"(?:%(?!\w)|(?![\w:/%]|\.\w|,\d|-\d|\s?{_UNIT}\b))"
-_PAIR: Final = re.compile(rf"{_KEY_START}({_KEY}(?:'s\s[\w@.-]++)?+)(\s*+[=:]\s*+)({_NUM}){_VALUE_END}")
+_PAIR: Final = re.compile(rf"{_KEY_START}({_KEY}(?:'s(?:\s[\w@.-]++){{1,2}}+)?+)(\s*+[=:]\s*+)({_NUM}){_VALUE_END}")
 _PAIR_HINT: Final = re.compile(
     r"[=:](?:(?<![\s:T\[]\d\d:)(?<!^\d\d:)|(?=\s))\s*+['\"]?(?:[-+]?(?:\.?\d|nan|NaN|NAN|[iI]nf)|(?:tensor|np|numpy|float|int)[\w.]*+\()"
 )
@@ -40,15 +40,18 @@ _STEP: Final = re.compile(
 )
 _STEP_WORDS: Final = ("epoch", "step", "iter")
 _STEP_RANKS: Final = {"global_step": 0, "step": 1, "iteration": 2, "iter": 2, "epoch": 3}
+_EPOCH_RANK: Final = 3
+STEP_LIMIT: Final = 2**63 - 1
 _ITERATION: Final = re.compile(r"\[(\d{1,18})\]\s++")
+_NUMBERED: Final = re.compile(r"(\d{1,18}):\t(?=learn:)")  # CatBoost
 _WORD_NUMBER: Final = re.compile(rf"({_NUM})(%?)")
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)?+|[@-Z\\^_])")
 _LEVEL: Final = r"(?:DEBUG|INFO|WARN(?:ING)?+|ERROR|CRITICAL|TRACE|NOTICE)\b"
 _TIME_OF_DAY: Final = r"\d\d:\d\d:\d\d(?:[.,]\d++)?+"
 _LOG_PREFIX: Final = re.compile(
-    rf"(?:(?:\[?\d{{4}}[-/]\d\d[-/]\d\d(?:[T\s]{_TIME_OF_DAY}(?:Z|[+-]\d\d:?\d\d)?+)?+\]?|\[?{_TIME_OF_DAY}\]?"
+    rf"(?:(?:\[?\d{{4}}[-/]\d\d[-/]\d\d(?:[T\s]{_TIME_OF_DAY}(?:Z|[+-]\d\d:?\d\d)?+)?+\]?|\[?{_TIME_OF_DAY}\]?|\[\d\d/\d\d\s{_TIME_OF_DAY}\]"
     rf"|\[?{_LEVEL}\]?(?::[A-Za-z_][\w.]*+:)?+|\[?rank\s?\d++\]?|[IWEF]\d{{4}}\s{_TIME_OF_DAY}\s++\d++\s[\w.]++:\d++\]"
-    rf"|[A-Za-z_][\w.]*+(?=\s*+[-|:]\s*+\[?{_LEVEL})|[A-Za-z_][\w.]*+:[\w<>]++:\d++(?=\s-\s))[\s|:-]*+)+"
+    rf"|[A-Za-z_][\w.]*+(?=\s*+[-|:]?\s*+\[?{_LEVEL})|[A-Za-z_][\w.]*+:[\w<>]++:\d++(?=\s-\s))[\s|:-]*+)+"
 )
 # A pair whose number _PAIR refuses; then what progress bars, clocks and table rules leave behind.
 _REFUSED_PAIR: Final = re.compile(rf"{_KEY_START}{_KEY}\s*+[=:]\s*+[-+]?\.?\d[\w.:/%,<?+-]*+(?:\s?{_UNIT}\b)?+")
@@ -108,23 +111,60 @@ _known_metric: Final = lru_cache(maxsize=4096)(names_a_metric)  # a run prints t
 
 @dataclass(slots=True)
 class Carry:
-    """What one line hands to the next: the step last named, and the step a line gets when none was ever named."""
+    """What one line hands to the next: the step last named, and the step a line gets when none was ever named.
+
+    Steps that restart in each epoch are counted on from one epoch to the next: a curve, not a heap of them.
+    """
 
     step: int | None = None
     auto_step: int = 0
+    epoch: int | None = None
+    """The epoch last named."""
+    counted_epoch: int | None = None
+    """The epoch of the last step that was finer than an epoch."""
+    counted_step: int = 0
+    """That step as it was printed."""
+    base: int = 0
+    """What the steps of this epoch are counted on from."""
+
+    def place(self, step: int, epoch: int | None, *, is_epoch: bool) -> int:
+        """The step that a line counts as, which names this one and perhaps an epoch beside it."""
+        if is_epoch:
+            self.epoch = step
+            # What is said of an epoch as a whole belongs where its steps have come to.
+            return self.base + self.counted_step if self.counted_epoch == step else step
+        if epoch is not None:
+            self.epoch = epoch
+        if self.epoch is None:
+            return step
+        if self.counted_epoch is None or self.epoch < self.counted_epoch:
+            self.base = 0
+        elif self.epoch > self.counted_epoch and step <= self.counted_step:
+            self.base += self.counted_step + (step == 0)
+        self.counted_epoch, self.counted_step = self.epoch, step
+        return self.base + step
 
     def to_json(self) -> str:
         """The carry as a JSON object, for the cursor of a log."""
         # By hand, because every metric line of a log carries one.
-        return f'{{"step": {"null" if self.step is None else self.step}, "auto_step": {self.auto_step}}}'
+        text = f'{{"step": {"null" if self.step is None else self.step}, "auto_step": {self.auto_step}'
+        if self.epoch is not None:
+            text += f', "epoch": {self.epoch}'
+        if self.counted_epoch is not None:
+            text += f', "counted": [{self.counted_epoch}, {self.counted_step}, {self.base}]'
+        return text + "}"
 
     @classmethod
     def from_json(cls, text: str) -> Carry:
         """The carry that `to_json` wrote. Raises ValueError when the text is something else."""
         record = json.loads(text)
         match record:
-            case {"step": int() | None as step, "auto_step": int() as auto_step}:
-                return cls(step, auto_step)
+            case {"step": int() | None as step, "auto_step": int() as auto_step, **more}:
+                match more.get("epoch"), more.get("counted"):
+                    case int() | None as epoch, None:
+                        return cls(step, auto_step, epoch)
+                    case int() as epoch, [int() as counted_epoch, int() as counted_step, int() as base]:
+                        return cls(step, auto_step, epoch, counted_epoch, counted_step, base)
         raise ValueError("not a carry of the stdout grammar")
 
 
@@ -135,6 +175,8 @@ class _Found:
     values: dict[str, float]
     unexplained: list[str]
     step: int | None = None
+    epoch: int | None = None  # beside a step that is finer
+    is_epoch: bool = False  # the step is an epoch
     tight: bool = True  # every pair is written key=value
     bare: bool = True  # nothing but pairs and separators
 
@@ -175,7 +217,7 @@ def parse_log_line(line: str, carry: Carry) -> tuple[int, dict[str, float]] | No
 
 def _settle(found: _Found, carry: Carry) -> tuple[int, dict[str, float]]:
     if found.step is not None:
-        carry.step = found.step
+        carry.step = min(carry.place(found.step, found.epoch, is_epoch=found.is_epoch), STEP_LIMIT)
     if carry.step is not None:
         return carry.step, found.values
     carry.auto_step += 1
@@ -194,11 +236,15 @@ def _read_text(text: str, has_step_word: bool, carry: Carry) -> _Found | None:
         found = _read_pairs(text[iteration.end() :], word_numbers=False)
         found.step = int(iteration[1])
         return found if found.values and not found.unexplained else None
-    step, text = _take_step(text) if has_step_word else (None, text)
-    found = _read_pairs(text, word_numbers=step is not None)
-    found.step = step
-    if step is not None and not found.values and not found.unexplained:
-        carry.step = step
+    iteration = _NUMBERED.match(text)
+    named, text = _take_step(text) if has_step_word else (None, text)
+    if named is None and iteration:
+        named, text = _Named(int(iteration[1])), text[iteration.end() :]
+    found = _read_pairs(text, word_numbers=named is not None)
+    if named is not None:
+        found.step, found.epoch, found.is_epoch = named
+        if not found.values and not found.unexplained:
+            carry.step = carry.place(*named[:2], is_epoch=named.is_epoch)
     return found if _is_measurement(found, carry) else None
 
 
@@ -218,10 +264,23 @@ def _is_measurement(found: _Found, carry: Carry) -> bool:
     return not configuration and ((found.bare and found.tight) or any(map(_known_metric, found.values)))
 
 
-def _take_step(text: str) -> tuple[int | None, str]:
+class _Named(NamedTuple):
+    """The step that a text names."""
+
+    step: int
+    epoch: int | None = None
+    is_epoch: bool = False
+
+
+def _take_step(text: str) -> tuple[_Named | None, str]:
     """The finest step that the text names, and the text without any step."""
     steps = [(_STEP_RANKS[match[1].lower()], match.start(), int(match[2])) for match in _STEP.finditer(text)]
-    return (min(steps)[2], _STEP.sub(" | ", text)) if steps else (None, text)
+    if not steps:
+        return None, text
+    rank, _, step = min(steps)
+    epoch = next((number for each, _, number in steps if each == _EPOCH_RANK), None)
+    is_epoch = rank == _EPOCH_RANK
+    return _Named(step, None if is_epoch else epoch, is_epoch), _STEP.sub(" | ", text)
 
 
 def _read_pairs(text: str, *, word_numbers: bool) -> _Found:
@@ -232,7 +291,7 @@ def _read_pairs(text: str, *, word_numbers: bool) -> _Found:
         key, separator, number = match.groups()
         gap, qualifiers = _split_qualifiers(text[end : match.start()])
         _explain(gap, found, word_numbers)
-        name = "_".join((*qualifiers, key.replace("'s ", "/").replace("'s\t", "/")))
+        name = "_".join((*qualifiers, key.replace("'s ", "/").replace("'s\t", "/").replace(" ", "_")))
         _put(found.values, name, number)
         found.tight = found.tight and separator == "="
         end = match.end()
@@ -343,10 +402,13 @@ def _read_object(before: str, record: dict[str, Any], carry: Carry) -> _Found | 
     values = {key: value for key, value in parsed.values.items() if key == "epoch" or not _is_no_metric(key)}
     if epoch is not None:
         values["epoch"] = epoch
-    step, before = _take_step(before)
+    named, before = _take_step(before)
     words = _JUNK.sub(" ", before).split()
     if len(words) > _MAX_UNEXPLAINED_WORDS:
         return None
-    step = parsed.step if parsed.step is not None else step
-    found = _Found(values, list(parsed.ignored), step, tight=False)
-    return found if _is_measurement(found, carry) or (step is not None and any(map(_known_metric, values))) else None
+    if parsed.step is not None:
+        named = _Named(parsed.step)
+    found = _Found(values, list(parsed.ignored), tight=False)
+    if named is not None:
+        found.step, found.epoch, found.is_epoch = named
+    return found if _is_measurement(found, carry) or (named is not None and any(map(_known_metric, values))) else None

@@ -134,7 +134,8 @@ def test_a_capture_that_was_interrupted_says_so(home: Home, tmp_path: Path) -> N
     run_dir = home.run_dir(home.client().run("r1").row.id)
     home.kill_daemon()
     # The worker outlives its daemon, and the next daemon knows of none.
-    wait_until(lambda: os.path.exists(f"{run_dir}/code/capture.json"))
+    wait_until(lambda: os.path.exists(f"{run_dir}/code/params.json"))
+    os.unlink(f"{run_dir}/code/params.json")
     os.unlink(f"{run_dir}/code/capture.json")
     assert code_of(home, "r1") == {"state": "n/a: interrupted"}
     assert "code       n/a: interrupted" in home.footplate("show", "r1").stdout

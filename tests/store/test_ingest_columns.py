@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import ingest
+from store import batches
+from store.folds import KeyState
 from store.ingest import Batch, JournalCursor
 from store.points import FILE_SOURCE, Rows, frames
 from store.readers import metric_columns
@@ -94,14 +95,15 @@ def bits(value: float) -> bytes:
     return struct.pack("<d", value)
 
 
-def by_key(batch: Batch) -> dict[str, list[tuple[int, int, bytes, int, int]]]:
-    """Every point of a batch in the order of its key."""
+def by_key(batch: Batch) -> dict[str, list[tuple[int, ...]]]:
+    """Every point of a batch in the order of its key, with its fold."""
     names = list(batch.points.keys)
-    found: dict[str, list[tuple[int, int, bytes, int, int]]] = {}
+    found: dict[str, list[Any]] = {}
+    batch.points.number_folds([KeyState(FILE_SOURCE) for _ in names])
     for frame in frames([(7, batch.points, range(len(names)))]):
-        for run_no, key, step, at_us, value, source, attempt in frame.rows():
+        for run_no, key, step, at_us, value, source, attempt, fold in frame.rows():
             assert run_no == 7
-            found.setdefault(names[key], []).append((step, at_us, bits(value), source, attempt))
+            found.setdefault(names[key], []).append((step, at_us, bits(value), source, attempt, fold))
     return found
 
 
@@ -113,10 +115,10 @@ def read(folder: Path, content: bytes, *, fast: bool, pieces: int = 1, block_byt
     ends = [content.rfind(b"\n", 0, len(content) * n // pieces) + 1 for n in range(1, pieces)]
     with (
         mock.patch.object(metric_columns, "LINES_MIN", least),
-        mock.patch.object(ingest, "BLOCK_BYTES", block_bytes),
+        mock.patch.object(batches, "BLOCK_BYTES", block_bytes),
     ):
         for number, end in enumerate(sorted({*ends, len(content)} - {0})):
-            ingest.read_metrics(batch, str(folder), end, SEEN_AT_US + number, 2)
+            batches.read_metrics(batch, str(folder), end, SEEN_AT_US + number, 2)
     return batch
 
 

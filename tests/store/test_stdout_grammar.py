@@ -216,7 +216,7 @@ def test_a_headline_gives_its_step_to_the_lines_below() -> None:
     assert parse_log_line("lr=0.01", carry) == (2, {"lr": 0.01})
     assert parse_log_line("batch_size=32", carry) is None
     assert parse_log_line("Elapsed for this part, in total: 12", carry) is None
-    assert carry == Carry(2, 0)
+    assert carry == Carry(2, 0, epoch=2)
 
 
 @pytest.mark.parametrize(
@@ -311,3 +311,39 @@ def test_any_line(line: str) -> None:
 def test_any_float_that_python_prints(step: int, value: float) -> None:
     assert parse_log_line(f"step={step} loss={value}", Carry()) == (step, {"loss": value})
     assert parse_log_line(f"step {step} | loss {value:.6e} | x", Carry()) == (step, {"loss": float(f"{value:.6e}")})
+
+
+def test_steps_that_restart_in_each_epoch_are_counted_on() -> None:
+    carry = Carry()
+    steps = []
+    for line in (
+        "Epoch 1/2",
+        "step 1: loss=0.9",
+        "step 2: loss=0.8",
+        "epoch 1: val_loss=0.85",
+        "Epoch 2/2",
+        "step 1: loss=0.7",
+        "step 2: loss=0.6",
+        "epoch 2: val_loss=0.65",
+        "Epoch 1/2",
+        "step 1: loss=0.9",
+    ):
+        found = parse_log_line(line, carry)
+        carry = Carry.from_json(carry.to_json())
+        if found is not None:
+            steps.append(found[0])
+    assert steps == [1, 2, 2, 3, 4, 4, 1]
+
+
+def test_steps_that_go_on_through_epochs_stay_as_they_are() -> None:
+    carry = Carry()
+    lines = ["Epoch 1 step 100 loss 0.9", "Epoch 2 step 200 loss 0.8", "Epoch 3 step 300 loss 0.7"]
+    assert [(parse_log_line(line, carry) or (None,))[0] for line in lines] == [100, 200, 300]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"step": 1, "auto_step": 0, "epoch": "x"}', '{"step": 1, "auto_step": 0, "counted": [1]}']
+)
+def test_a_carry_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a carry"):
+        Carry.from_json(text)

@@ -25,7 +25,7 @@ from console.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from console.protocol import Goal, State
+    from console.protocol import Goal, Json, State
 
 NOW_S = 1_760_009_000.0
 """2025-10-09 11:23:20 UTC."""
@@ -41,6 +41,7 @@ class Box:
     notice: str = ""
     position: int = 1
     stopped: list[tuple[str, str]] = field(default_factory=list)
+    pinned_metrics: list[tuple[str, str, str, str]] = field(default_factory=list)
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
@@ -101,7 +102,7 @@ class StandIn(Client):
         detail = self._detail(reference)
         return detail._replace(log_size_bytes=len(self.box.logs.get(detail.row.id, b"")))
 
-    def series(self, reference: str, key: str, bins: int) -> Series:
+    def series(self, reference: str, key: str, bins: int, fold: int | None = None) -> Series:  # noqa: ARG002
         detail = self._detail(reference)
         metric = next((each for each in detail.metrics if each.key == key), None)
         if metric is None or not metric.point_count:
@@ -135,6 +136,11 @@ class StandIn(Client):
         if found < 0:
             return Hit(None, 0 if backward else len(data), exhausted=True)
         return Hit(data.rfind(b"\n", 0, found) + 1, found, exhausted=False)
+
+    def pin_metric(self, project: str, key: str, goal: str, actor: str) -> dict[str, Json]:
+        self._check()
+        self.box.pinned_metrics.append((project, key, goal, actor))
+        return {"project": project, "key": key, "goal": goal, "source": "pinned"}
 
     def stop(self, reference: str, actor: str) -> RunDetail:
         detail = self._detail(reference)

@@ -69,8 +69,8 @@ def test_keys_that_terminals_keep_for_themselves_are_not_bound() -> None:
         assert not any(key.startswith(("alt+", "ctrl+shift+")) for key in action.keys), action
 
 
-def test_every_action_that_ends_something_asks_first() -> None:
-    assert {action.name for action in ACTIONS if action.confirm} == {"stop"}
+def test_every_action_that_ends_something_or_holds_for_a_whole_project_asks_first() -> None:
+    assert {action.name for action in ACTIONS if action.confirm} == {"stop", "pin_metric"}
 
 
 @pytest.mark.parametrize("scope", ["runs", "run"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from console.protocol import FoldSummary
 from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
 from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
@@ -171,6 +172,59 @@ def test_stop_names_the_run_and_wants_a_yes_that_was_meant() -> None:
     asyncio.run(drive())
 
 
+def test_a_metric_is_pinned_for_its_project_after_a_yes() -> None:
+    async def drive() -> None:
+        box, clock = example_box(), Clock()
+        async with opened(box, monotonic=clock) as (app, pilot):
+            await press(pilot, *TO_R218, "m")
+            assert isinstance(app.screen, ConfirmScreen)
+            text = screen_text(app)
+            for words in ("Pin the metric?", "val/acc ↑", "higher is better", "vit", "--goal"):
+                assert words in text
+            await press(pilot, "n")
+            assert box.pinned_metrics == []
+            await press(pilot, "enter", "right_square_bracket", "m")
+            clock.now_s += 2 * DEBOUNCE_S
+            await press(pilot, "y")
+            await until(pilot, lambda: box.pinned_metrics == [("vit", "lr", "minimize", "ana")])
+            await until(pilot, lambda: "lr ↓ stands for the runs of vit" in screen_text(app))
+
+    asyncio.run(drive())
+
+
+def test_what_is_pinned_is_not_called_guessed_and_not_pinned_again() -> None:
+    async def drive() -> None:
+        box = example_box()
+        for detail in box.details:
+            if detail.row.metric is not None:
+                metrics = tuple(each._replace(goal_source="pinned") for each in detail.metrics)
+                box.replace_run(detail._replace(row=detail.row._replace(metric=metrics[0]), metrics=metrics))
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218)
+            assert "goal guessed" not in screen_text(app)
+            await press(pilot, "m")
+            assert "is pinned for vit already" in screen_text(app)
+            assert not isinstance(app.screen, ConfirmScreen)
+
+    asyncio.run(drive())
+
+
+def test_folds_are_shown_as_a_mean_with_its_spread() -> None:
+    async def drive() -> None:
+        box = example_box()
+        detail = next(each for each in box.details if each.row.label == "r218")
+        folds = FoldSummary((0.8014, 0.8099, None, 0.8157), 0.809, 0.0073)
+        metric = detail.metrics[0]._replace(folds=folds)
+        box.replace_run(detail._replace(row=detail.row._replace(metric=metric), metrics=(metric, *detail.metrics[1:])))
+        async with opened(box) as (app, pilot):
+            await press(pilot, *TO_R218)
+            await until(pilot, lambda: "0.8090 ± 0.0073 over 4" in screen_text(app))
+            await press(pilot, "enter")
+            await until(pilot, lambda: "cv 0.8090 ± 0.0073, 4 folds" in screen_text(app))
+
+    asyncio.run(drive())
+
+
 def test_what_has_ended_cannot_be_stopped() -> None:
     async def drive() -> None:
         box = example_box()
@@ -224,11 +278,11 @@ def test_metric_keys_choose_the_curve() -> None:
         async with opened(example_box()) as (app, pilot):
             await press(pilot, *TO_R218, "enter")
             assert "─ val/acc ↑ ─" in screen_text(app)
-            await press(pilot, "m")
+            await press(pilot, "right_square_bracket")
             assert "─ lr ↓ ─" in screen_text(app)
             await press(pilot, "right_square_bracket", "down")
             assert "─ val/loss ↓ ─" in screen_text(app)
-            await press(pilot, "m")
+            await press(pilot, "right_square_bracket")
             assert "─ val/acc ↑ ─" in screen_text(app)
             await press(pilot, "left_square_bracket")
             assert "─ val/loss ↓ ─" in screen_text(app)
@@ -316,7 +370,7 @@ def test_a_run_without_metrics_and_output() -> None:
             text = screen_text(app)
             assert "no metric yet" in text
             assert "no output yet" in text
-            await press(pilot, "m", "n", "f", "z", "z")
+            await press(pilot, "right_square_bracket", "n", "f", "z", "z")
             silent = box.details[0]
             acc = summary("acc", 0.5, 3)
             box.logs[silent.row.id] = training_log(3)

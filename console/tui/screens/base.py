@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.screen import Screen
 
-from console.tui.messages import RequestFailed, StopAccepted, StopTargetArrived
+from console.tui.messages import MetricPinned, RequestFailed, StopAccepted, StopTargetArrived
 from console.tui.presence import is_present
-from console.tui.screens.confirm import ConfirmScreen, stop_question
+from console.tui.run_cells import arrowed
+from console.tui.screens.confirm import ConfirmScreen, pin_question, stop_question
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
     from console.client import Client
-    from console.protocol import RunDetail, RunRow
+    from console.protocol import MetricSummary, RunDetail, RunRow
     from console.tui.actions import Scope
     from console.tui.session import Session
 
@@ -122,11 +123,52 @@ class FootplateScreen(Screen[None]):
         self.say(f"{row.label} {row.name} is being stopped")
 
     def on_request_failed(self, message: RequestFailed) -> None:
-        """A stop that failed must be said even while the daemon is away; the rest the app decides."""
-        if message.kind.startswith("stop"):
+        """An act that failed must be said even while the daemon is away; the rest the app decides."""
+        what = {"stop": "stop the run", "pin-metric": "pin the metric"}.get(message.kind.partition(":")[0])
+        if what or message.kind.startswith("stop"):
             message.stop()
             hint = f": {message.hint}" if message.hint else ""
-            self.say(f"could not stop the run: {message.reason}{hint}", severe=True)
+            self.say(f"could not {what or 'stop the run'}: {message.reason}{hint}", severe=True)
+
+    @property
+    def metric_shown(self) -> MetricSummary | None:
+        """The metric that pinning is about."""
+        row = self.run_under_cursor
+        return row.metric if row is not None else None
+
+    def action_pin_metric(self) -> None:
+        """Ask, then have the metric stand for the runs of the project."""
+        row, metric = self.run_under_cursor, self.metric_shown
+        if row is None or metric is None:
+            self.say("there is no metric to pin")
+            return
+        if metric.goal_source == "pinned":
+            hint = f"; `footplate metric --unpin {row.label}` takes it back"
+            self.say(f"{arrowed(metric)} is pinned for {row.project} already{hint}")
+            return
+
+        def decided(pin: bool | None) -> None:
+            if pin:
+                self._pin_metric(row.project, metric)
+
+        monotonic = self.session.monotonic
+        self.app.push_screen(
+            ConfirmScreen("Pin the metric?", pin_question(row.project, metric), "pin it", monotonic), decided
+        )
+
+    def _pin_metric(self, project: str, metric: MetricSummary) -> None:
+        status = self.session.link.status
+        actor = status.user if status else "tui"
+
+        def pin(client: Client) -> MetricPinned:
+            client.pin_metric(project, metric.key, metric.goal, actor)
+            return MetricPinned(project, arrowed(metric))
+
+        self.session.courier.ask(f"pin-metric:{project}", self, pin)
+
+    def on_metric_pinned(self, message: MetricPinned) -> None:
+        """Rows follow by themselves."""
+        self.say(f"{message.title} stands for the runs of {message.project}")
 
     def action_copy_command(self) -> None:
         """Send the command to the terminal's clipboard."""

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.tui.actions import bindings
+from console.tui.run_cells import arrowed
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from console.protocol import RunDetail
+    from console.protocol import MetricSummary, RunDetail
 
 DEBOUNCE_S: Final = 0.3
 """A yes within this time was typed for something else."""
@@ -105,4 +106,17 @@ def stop_question(detail: RunDetail) -> Content:
         " now to every process of the run, ",
         ("SIGKILL", "bold $error"),
         " to what is left after the grace time.",
+    )
+
+
+def pin_question(project: str, metric: MetricSummary) -> Content:
+    """What pinning this metric means."""
+    better = "higher is better" if metric.goal == "maximize" else "lower is better"
+    return Content.assemble(
+        (visible(arrowed(metric)), "bold $accent"),
+        (f"  {better}\n\n", "$foreground"),
+        "It stands for every run of ",
+        (visible(project)[:80], "bold $foreground"),
+        " that has it, now and later: in the table, in its order, and as the best value.\n\n",
+        (f"footplate metric {visible(metric.key)[:80]} --goal ... turns the goal round, --unpin takes it back", MUTED),
     )

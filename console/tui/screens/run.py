@@ -12,9 +12,9 @@ from console.tui.actions import bindings
 from console.tui.curves import Curve, CurveCache, bins_for, chart_lines
 from console.tui.messages import ChangeSeen, ChartArrived, DetailArrived
 from console.tui.pace import Pace
-from console.tui.run_cells import arrowed, elapsed_s, metric_columns_for, metric_row, run_facts, ticks
+from console.tui.run_cells import arrowed, elapsed_s, metric_columns_for, metric_row, run_facts, source_word, ticks
 from console.tui.screens.base import FootplateScreen
-from console.tui.text_format import duration, number, state_glyph, visible
+from console.tui.text_format import duration, number, spread, state_glyph, visible
 from console.tui.widgets.facts import Fact, Facts
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -197,7 +197,7 @@ class RunScreen(FootplateScreen):
     def _ask_chart(self) -> None:
         if not self.present:
             return
-        metric = next((each for each in self._metrics if each.key == self._key), None)
+        metric = self.metric_shown
         if metric is None:
             self._draw_chart(None)
             return
@@ -223,12 +223,15 @@ class RunScreen(FootplateScreen):
         series = loaded.get(row.id)
         gaps = f"{series.not_finite_count} not finite" if series and series.not_finite_count else ""
         self._chart.set_lines(lines, focus=focus, note=gaps, empty="no finite value yet" if series else "no metric yet")
-        metric = next((each for each in self._metrics if each.key == self._key), None)
-        best = f"best {number(metric.best)} · goal guessed" if metric and metric.best is not None else ""
+        metric = self.metric_shown
+        best = f"best {number(metric.best)}" if metric and metric.best is not None else ""
+        if metric and metric.folds:
+            best = f"cv {spread(metric.folds.mean, metric.folds.sd)}, {len(metric.folds.bests)} folds"
+        best = " · ".join(filter(None, (best, f"goal {source}" if (source := source_word(metric)) else "")))
         self.query_one("#run-right #chart-rule", Rule).set_title(arrowed(metric) if metric else "Chart", best)
 
     def _chart_label(self) -> str:
-        metric = next((each for each in self._metrics if each.key == self._key), None)
+        metric = self.metric_shown
         return f"{number(metric.last)} at step {metric.last_step}" if metric else ""
 
     def on_resize(self) -> None:
@@ -245,6 +248,11 @@ class RunScreen(FootplateScreen):
         """Show which pane the keys go to."""
         self.query_one("#metrics-rule", Rule).set_active(event.widget.id == "run-metrics")
         self.query_one("#log-rule", Rule).set_active(event.widget.id == "run-log")
+
+    @property
+    def metric_shown(self) -> MetricSummary | None:
+        """The metric in the chart."""
+        return next((each for each in self._metrics if each.key == self._key), None)
 
     def action_next_metric(self) -> None:
         """Chart the next metric."""

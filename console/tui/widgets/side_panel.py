@@ -11,7 +11,7 @@ from console.protocol import ENDED_STATES
 from console.tui.curves import MOST_CURVES, Curve, CurveCache, bins_for, chart_lines
 from console.tui.pace import Pace
 from console.tui.presence import is_present
-from console.tui.run_cells import arrowed, side_facts
+from console.tui.run_cells import arrowed, side_facts, source_word
 from console.tui.text_format import visible
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.line_chart import LineChart
@@ -108,9 +108,10 @@ class SidePanel(Vertical):
         empty = f"{row.label} has reported no metric yet" if row else ""
         self.query_one(LineChart).set_lines(lines, focus=focus, empty=empty)
         metric = row.metric if row else None
-        # A goal is guessed from the key until somebody can pin it.
         title = arrowed(metric) if metric else (self._key or "Chart")
-        self.query_one("#chart-rule", Rule).set_title(title, "goal guessed" if metric else "")
+        self.query_one("#chart-rule", Rule).set_title(
+            title, f"goal {source}" if (source := source_word(metric)) else ""
+        )
 
 
 def wanted_curves(row: RunRow, marked: Mapping[str, RunRow]) -> tuple[Curve, ...]:
