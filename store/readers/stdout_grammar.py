@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.primary_metric import names_a_metric
-from store.readers.carry import Carry as Carry  # also for those who go on from where a log was left
 from store.readers.metric_lines import MAX_KEY_CHARS, MetricLineError, load_object, read_record, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from store.readers.carry import Carry
 
 PARSER_VERSION: Final = 2
 """Raised whenever a line can give another result, so that stored points can be told apart or parsed again."""
