@@ -24,6 +24,7 @@ import orjson
 
 from store import journal
 from store.readers import stdout_grammar
+from store.readers.carry import Carry
 from store.readers.rank_prefix import split_rank
 from store.run_files import read_stretch, size_bytes
 from store.soundness import has_sound_carry, is_sound
@@ -68,7 +69,7 @@ class Derivation:
     """Up to here the log was looked at, at or past `log_end`."""
     seen: tuple[FileFacts, FileFacts] | None = None
     """Metrics file and log as they were when everything in them had been looked at; None before that."""
-    carry: stdout_grammar.Carry = field(default_factory=stdout_grammar.Carry)
+    carry: Carry = field(default_factory=Carry)
     output: journal.Journal | None = None
     many_processes: bool = False
     """The command is started several times at once: of what its ranks print, rank 0's counts."""
@@ -97,7 +98,7 @@ def open_derivation(run_id: str, run_dir: str, *, many_processes: bool = False) 
         state.metrics_end, state.generation = last["metrics"]["end"], last["metrics"]["generation"]
     if "log" in last:
         state.log_end = state.log_looked = last["log"]["end"]
-        state.carry = stdout_grammar.Carry.from_json(last["log"]["carry"])
+        state.carry = Carry.from_json(last["log"]["carry"])
     state.output = journal.Journal(path)
     if not last:
         state.output.append([{"kind": "header", "format": FORMAT, "run": run_id}])
@@ -207,7 +208,7 @@ def metrics_boundary(path: str, start: int, *, final: bool) -> tuple[int, bool]:
 
 
 def log_points(
-    path: str, start: int, carry: stdout_grammar.Carry, *, final: bool, many_processes: bool = False
+    path: str, start: int, carry: Carry, *, final: bool, many_processes: bool = False
 ) -> tuple[int, list[dict[str, Any]], bool]:
     """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
     before, size, _ = read_stretch(path, max(0, start - 1), LOG_STRETCH_BYTES + 1)

@@ -231,7 +231,11 @@ class Index:
         states = [(*place, self._states[place[0]][place[1]]) for place in places]
         columns = [(no, key_id, each.fold, each.attempt, each.first_step, each.epoch) for no, key_id, each in states]
         latest = latest.join(pl.DataFrame(columns, state_schema(), orient="row"), on=("run_no", "key_id"))
-        self._execute_on(points, "insert into metric select * from frame")
+        if folded:
+            self._execute_on(points, "insert into metric select * from frame")
+        else:
+            # Everything is in the first fold, which DuckDB writes for less than it reads a column of it.
+            self._execute_on(points.drop("fold"), "insert into metric by name select * from frame")
         self._execute_on(latest, UPSERT_LATEST)
         if folded:
             those = pl.DataFrame(folded, dict.fromkeys(("run_no", "key_id"), pl.Int32), orient="row")

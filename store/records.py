@@ -53,6 +53,8 @@ class RunRecord(SQLModel, table=True):
     script: str = ""
     param_sources: dict[str, str] | None = Field(default=None, sa_column=Column(JSON))
     params_pending: bool = False
+    sweep: str = ""
+    job: str = ""
 
 
 class NoteRecord(SQLModel, table=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from store.readers.stdout_grammar import Carry
+from store.readers.carry import Carry
 
 INTEGER_MAX: Final = 2**63 - 1
 ATTEMPT_MAX: Final = 2**15 - 1

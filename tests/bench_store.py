@@ -23,7 +23,8 @@ import polars as pl
 from store import database, derive, rollups, series
 from store.database import ArrowStream
 from store.ingest import Index, read_batch
-from store.readers.stdout_grammar import Carry, parse_log_line
+from store.readers.carry import Carry
+from store.readers.stdout_grammar import parse_log_line
 from tests.bench import QUIET_LOAD, cpu_s
 from tests.support import Home, opened_home, wait_until
 

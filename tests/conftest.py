@@ -34,6 +34,7 @@ SLOW_FILES = frozenset(
         "project/test_runs_and_code",
         "store/test_archive",
         "store/test_backup",
+        "store/test_folds",
         "store/test_ingest_columns",
         "store/test_ingest_index",
         "store/test_recovery",
@@ -61,6 +62,7 @@ SLOW_FILES = frozenset(
         "test_queue",
         "test_uninstall",
         "test_watcher",
+        "test_zero_config",
         "tui/test_hostile",
     )
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from store.readers.carry import Carry
 from store.readers.metric_lines import parse_metric_line
-from store.readers.stdout_grammar import Carry, parse_log_line
+from store.readers.stdout_grammar import parse_log_line
 
 SAMPLE = Path(__file__).parents[1] / "sample_projects" / "churn"
 

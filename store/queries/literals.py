@@ -32,13 +32,17 @@ def put_literals(cursor: Cursor, literals: Mapping[str, Mapping[str, tuple[str, 
 
 def changed_literals(cursor: Cursor, run_ids: Sequence[str]) -> dict[str, dict[str, ChangedLiteral]]:
     """By run and name, for those of these runs whose project and script have runs of one set of params only."""
-    rows = cursor.execute(CHANGED_SQL, {"ids": list(run_ids)}).fetchall()
+    ids = {"ids": list(run_ids)}
+    if cursor.execute(ANY_SQL, ids).fetchone() is None:
+        return {}
+    rows = cursor.execute(CHANGED_SQL, ids).fetchall()
     found: dict[str, dict[str, ChangedLiteral]] = {}
     for run_id, name, value, line in rows:
         found.setdefault(run_id, {})[name] = ChangedLiteral(value, line)
     return found
 
 
+ANY_SQL: Final = "select 1 from literal where run_id in (select unnest($ids::varchar[])) limit 1"
 CHANGED_SQL: Final = """
     with asked as (select id, project, script from run where id in (select unnest($ids::varchar[])) and script <> ''),
     peer as (

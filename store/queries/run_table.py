@@ -14,24 +14,25 @@ if TYPE_CHECKING:
 
     from store.database import Cursor
 
-FOLD_MEAN_SQL: Final = """(
-    select avg(case run.primary_goal when 'maximize' then f.maximum else f.minimum end)
-    from metric_fold f where f.run_no = run.no and f.key_id = run.primary_key_id
-)"""
-"""What the folds of the primary metric come to; NULL without folds."""
-
 ORDERINGS: Final[dict[str, str]] = {
     "no": "run.no",
     "name": "lower(run.name)",
     "project": "lower(run.project)",
     "state": "run.state",
-    "metric": f"coalesce({FOLD_MEAN_SQL}, case run.primary_goal when 'maximize' then latest.maximum "
-    "else latest.minimum end)",
+    "metric": "case run.primary_goal when 'maximize' then coalesce(folds.maximum, latest.maximum) "
+    "else coalesce(folds.minimum, latest.minimum) end",
     "step": "latest.step",
     "duration": "coalesce(run.ended_at_s, $now_s) - run.started_at_s",
     "started": "coalesce(run.started_at_s, run.created_at_s)",
 }
 
+SORTED_BY_METRIC: Final = """
+    left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
+    left join (
+        select run_no, key_id, avg(minimum) as minimum, avg(maximum) as maximum from metric_fold group by all
+    ) folds on folds.run_no = run.no and folds.key_id = run.primary_key_id
+"""
+"""What sorting by metric or step needs besides the run."""
 MATCHES: Final = """(contains(run.search_text, {word})
     or run.id in (select run_id from tag where contains('tag:' || lower(name), {word}))
     or run.id in (select run_id from note where contains(lower(text), {word})))"""
@@ -145,11 +146,19 @@ def run_table(
     if "$now_s" in ordering:
         parameters["now_s"] = now_s
     direction = "desc" if descending else "asc"
-    rows = cursor.execute(
-        f"{SELECT} {where} order by {ordering} {direction} nulls last, run.no desc limit $limit offset $offset",
-        parameters | {"limit": limit, "offset": offset},
+    joined = SORTED_BY_METRIC if "latest." in ordering else ""
+    page = f"order by {ordering} {direction} nulls last, run.no desc limit $limit offset $offset"
+    found = cursor.execute(
+        f"select run.no from run {joined} {where} {page}", parameters | {"limit": limit, "offset": offset}
     ).fetchall()
-    return RunTable(total, matched, tuple(map(entry, rows)))
+    numbers = [no for (no,) in found]
+    if not numbers:
+        return RunTable(total, matched, ())
+    # Tags, metrics and folds of one page only; written out, the numbers tell DuckDB which rows it need not look at.
+    rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
+    entries = {each.no: each for each in map(entry, rows)}
+    # A run that was deleted between the two is left out.
+    return RunTable(total, matched, tuple(entries[no] for no in numbers if no in entries))
 
 
 def find_run(cursor: Cursor, reference: str) -> RunEntry | None:

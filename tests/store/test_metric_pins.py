@@ -11,7 +11,7 @@ from store import additions, database, derive, metric_pins
 from store.additions import Changes
 from store.ingest import Batch, Index, JournalCursor
 from store.points import FILE_SOURCE
-from store.readers.stdout_grammar import Carry
+from store.readers.carry import Carry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.readers.stdout_grammar import MAX_LINE_CHARS, Carry, parse_log_line
+from store.readers.carry import Carry
+from store.readers.stdout_grammar import MAX_LINE_CHARS, parse_log_line
 
 KERAS = "100/100 - 1s - 10ms/step - accuracy: 0.9120 - loss: 0.2931 - val_loss: 0.3"
 
