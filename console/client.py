@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
 
-    from console.protocol import Change, Hit, Json, LogPage, RunDetail, RunPage, Series, SortKey, Status, Submitted
+    from console.protocol import (
+        Change,
+        Hit,
+        Json,
+        LogPage,
+        RunDetail,
+        RunPage,
+        Series,
+        SortKey,
+        Status,
+        Submitted,
+    )
 
 START_TIMEOUT_S: Final = 20.0
 """How long a daemon may take to answer after it was started, on a loaded machine with a cold disk."""

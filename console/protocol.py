@@ -276,6 +276,8 @@ class Status(NamedTuple):
     """Of the file system that holds the state directory; None when it could not be read."""
     notice: str
     """One sentence when the daemon cannot do its work, such as a full disk; else empty."""
+    attention_count: int = 0
+    """Things that want a person."""
 
 
 class Change(NamedTuple):

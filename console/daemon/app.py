@@ -51,8 +51,17 @@ RAW_MAX_BYTES: Final = 1 << 20
 class Routes:
     """What the routes share."""
 
-    def __init__(self, home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep) -> None:
+    def __init__(
+        self,
+        home: str,
+        opened: database.Database,
+        keeper: Keeper,
+        changes: Changes,
+        upkeep: Upkeep,
+        projects: Projects,
+    ) -> None:
         self._upkeep = upkeep
+        self._projects = projects
         self._home = home
         self._database = opened
         self._keeper = keeper
@@ -79,6 +88,7 @@ class Routes:
                 failed_count=counts.get("failed", 0),
                 disk_used_percent=disk_used_percent(self._home),
                 notice=self._keeper.notice or self._keeper.catching_up.notice or self._upkeep.notice,
+                attention_count=self._projects.attention_count,
             )
 
         return answer((await asyncio.to_thread(read))._asdict())
@@ -287,7 +297,7 @@ def build(
     home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep, projects: Projects
 ) -> Starlette:
     """The ASGI application."""
-    routes = Routes(home, opened, keeper, changes, upkeep)
+    routes = Routes(home, opened, keeper, changes, upkeep, projects)
     run = "/runs/{reference}"
     return Starlette(
         routes=[

@@ -22,7 +22,7 @@ from console.daemon.scheduler import Scheduler
 from console.daemon.taking_up import fill_queue, take_up
 from console.daemon.watched import WatchedRun
 from console.protocol import ENDED_STATES
-from store import database, paths
+from store import database, metric_pins, paths
 from store.ingest import Index
 from store.queries.literals import put_literals
 from store.rollups import roll_up, runs_to_roll_up
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from console.daemon.scheduler import Admission
     from console.daemon.watched import Look
     from console.jobs.spec import Spec
+    from console.protocol import Goal
 
 TICK_S: Final = 0.25
 """Between rounds while a run lives."""
@@ -158,6 +159,11 @@ class Keeper:
     def record(self, actor: str, action: str, **details: Any) -> None:
         """Write a command into the audit trail, before it is carried out. Raises OSError."""
         self._journal.append(actor, action, **details)
+
+    def settle_metric(self, project: str, key: str | None, goal: Goal | None) -> None:
+        """The manifest of a project names this primary metric, or none. Raises duckdb.Error."""
+        metric_pins.set_by_manifest(self._cursor, project, key, goal, time.time())
+        self._changes.tell(["runs"])
 
     def _settle_by_hand(self) -> None:
         self._index.settle_by_hand()

@@ -27,7 +27,7 @@ def row_of(tracked: Tracked, watch: WatchState) -> dict[str, Any]:
     """A project as JSON."""
     project, manifest, found = tracked.project, tracked.manifest, tracked.trust
     jobs = list(manifest.jobs.values()) if manifest is not None else []
-    triggers = tracked.triggers.rows() if tracked.triggers is not None else {}
+    triggers = tracked.triggers.rows() if tracked.triggers is not None else tracked.seen
     return {
         "id": project.id,
         "name": project.name,

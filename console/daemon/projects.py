@@ -13,14 +13,14 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from console.daemon import trust_store
 from console.daemon.http import RefusedError
 from console.daemon.manifests import Loaded, manifest_dir, read_manifest
 from console.daemon.project_rows import problem_of, row_of
 from console.daemon.scans import Scans
-from console.daemon.triggers import Triggers
+from console.daemon.triggers import Triggers, seen_of
 from console.daemon.watcher import Watcher
 from console.project import trust as trusting
 from console.project.manifest_model import FILE_NAME, ManifestError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from console.jobs.spec import Request, Spec
     from console.project.manifest_model import Manifest
     from console.project.trust import Trust
+    from console.protocol import Goal
 
 INBOX_MAX: Final = 4096
 LOOK_S: Final = 60.0
@@ -56,6 +57,11 @@ class Tracked:
     manifest: Manifest | None = None
     """The last good one."""
     triggers: Triggers | None = None
+    """Of a trusted manifest."""
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is known of the triggers of one that is not, by job."""
+    metric_of: str = ""
+    """Hash of the manifest whose primary metric the index has."""
     errors: list[str] = field(default_factory=list)
     """What could not be done for it lately."""
 
@@ -97,6 +103,11 @@ class Projects:
     def needed(self) -> bool:
         """Whether something may start by itself, so that the daemon must stay; for any thread."""
         return any(row["armed"] for row in self._rows)
+
+    @property
+    def attention_count(self) -> int:
+        """How many things want a person; for any thread."""
+        return sum(len(row["attention"]) for row in self._rows)
 
     def rows(self) -> tuple[dict[str, Any], ...]:
         """Every project as JSON; for any thread but the event loop's. A daemon that starts looks at them first."""
@@ -301,14 +312,26 @@ class Projects:
         is_trusted = tracked.trust.state == "trusted" and tracked.manifest is not None
         if not is_trusted:
             tracked.triggers = None
+            tracked.seen = seen_of(trust_store.read_triggers(tracked.project.dir(self.registry.home)))
             self._scans.cancel(root)
         elif tracked.triggers is None or tracked.triggers.manifest.text_hash != tracked.trust.text_hash:
             assert tracked.manifest is not None
             tracked.triggers = Triggers(tracked.project, self.registry.home, tracked.manifest, self._scans, self)
             tracked.triggers.want_scan()
+        self._settle_metric(tracked)
         self._watcher.watch(root, tracked.triggers.file_sets() if tracked.triggers is not None else ())
         if before.state != tracked.trust.state:
             self._answer_trust(root, problem_of(tracked.trust))
+
+    def _settle_metric(self, tracked: Tracked) -> None:
+        """Have the index know the primary metric that the manifest names, below what a person has pinned."""
+        manifest = tracked.manifest
+        if manifest is not None and manifest.text_hash != tracked.metric_of:
+            tracked.metric_of = manifest.text_hash
+            named, name = manifest.primary_metric, tracked.project.name
+            key = named.key if named is not None else None
+            goal: Goal | None = cast("Goal", named.goal) if named is not None else None
+            self._keeper.call(lambda: self._keeper.settle_metric(name, key, goal))
 
     def _rename(self, tracked: Tracked, name: str) -> None:
         taken = any(each.name == name and each.root != tracked.project.root for each in self.registry.all())

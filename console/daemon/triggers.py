@@ -19,7 +19,7 @@ from console.project.file_sets import FileSet
 from store import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from console.daemon.registry import WatchedProject
     from console.daemon.scans import ScanResult, Scans, SetResult
@@ -184,16 +184,10 @@ class Triggers:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """What is known of each trigger, as JSON, by job."""
-        found = {}
-        for name, state in self._states.items():
+        found = seen_of(self._states)
+        for name, row in found.items():
             pending = self._pending.get(name)
-            found[name] = {
-                "last_fired_s": state.fired_at_s or None,
-                "last_reason": state.reason,
-                "last_runs": list(state.last_runs),
-                "pending": pending.reason if pending is not None else "",
-                "note": self._notes.get(name, ""),
-            }
+            row |= {"pending": pending.reason if pending is not None else "", "note": self._notes.get(name, "")}
         return found
 
     def attention(self) -> list[tuple[str, str, str]]:
@@ -277,3 +271,11 @@ class Triggers:
 
     def _save(self) -> None:
         trust_store.write_triggers(self._dir, self._states)
+
+
+def seen_of(states: Mapping[str, TriggerState]) -> dict[str, dict[str, Any]]:
+    """When triggers last started something, as JSON, by job."""
+    return {
+        name: {"last_fired_s": each.fired_at_s or None, "last_reason": each.reason, "last_runs": list(each.last_runs)}
+        for name, each in states.items()
+    }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from console.project.file_sets import FileSet
 
-Mode: TypeAlias = Literal["inotify", "mixed", "poll", "gone", "unreadable"]
+Mode: TypeAlias = Literal["starting", "inotify", "mixed", "poll", "gone", "unreadable"]
 QUIET_S: Final = 0.5
 LONGEST_S: Final = 5.0
 CHECK_S: Final = 60.0
@@ -86,7 +86,7 @@ class ProjectWatch:
         self.sets = tuple(sets)
         self.folders: dict[WatchDescriptor, str] = {}
         """Watched folders, relative to the root."""
-        self.state = WatchState("poll", 0, "not looked at yet")
+        self.state = WatchState("starting", 0, "")
         self.identity: tuple[int, int] | None = None
         """Device and inode of the root."""
         self.restructure = False

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Scope: TypeAlias = Literal["app", "runs", "run", "table", "log", "input", "confirm", "help"]
+Scope: TypeAlias = Literal["app", "runs", "run", "projects", "table", "log", "input", "confirm", "help"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ KEY_NAMES: Final = {
 SCOPE_TITLES: Final[dict[Scope, str]] = {
     "runs": "Runs",
     "run": "One run",
+    "projects": "Projects",
     "table": "In a table",
     "log": "In a log",
     "input": "While typing",
@@ -79,6 +80,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("stop", ("x",), "stop the run", "run", footer="stop", confirm=True),
     Action("copy_command", ("y",), "copy the command", "run"),
     Action("copy_id", ("Y",), "copy the run's id", "run"),
+    Action("open", ("enter",), "show the runs of the project", "projects", footer="runs"),
+    Action("trust", ("t",), "let its footplate.toml start things by itself", "projects", footer="trust", confirm=True),
+    Action("unwatch", ("u",), "watch the folder no more; its runs stay", "projects", footer="unwatch", confirm=True),
+    Action("copy_root", ("y",), "copy the folder's path", "projects", footer="copy"),
+    Action("back", ("escape",), "back to the runs", "projects", footer="back"),
     Action("move(1)", ("j", "down"), "down", "table", palette=False),
     Action("move(-1)", ("k", "up"), "up", "table", palette=False),
     Action("page(1)", ("pagedown", "ctrl+f"), "a page down", "table", palette=False),
@@ -111,6 +117,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("help", ("question_mark", "f1"), "what every key does", "app", footer="help"),
     Action("show_runs", ("2",), "the table of runs", "app"),
+    Action("show_projects", ("9",), "the watched projects", "app"),
     Action("quit", ("q", "ctrl+c"), "quit the screens; runs go on", "app", footer="quit"),
 )
 

@@ -13,7 +13,7 @@ from textual.app import App
 from console.client import Client
 from console.tui import terminal
 from console.tui.actions import bindings
-from console.tui.messages import LinkLost, RequestFailed, StatusArrived
+from console.tui.messages import LinkLost, ProjectOpened, RequestFailed, StatusArrived
 from console.tui.pace import Pace
 from console.tui.palette import ActionCommands
 from console.tui.screens.base import FootplateScreen
@@ -115,7 +115,7 @@ class FootplateApp(App[int]):
         if self.session.link.paused:
             return
         self._status_pace.soon()
-        if self.front.present and (recovered or isinstance(self.front, RunsScreen)):
+        if self.front.present and (recovered or self.front.lists):
             self.front.refresh_data()
 
     def on_link_quiet(self) -> None:
@@ -169,6 +169,18 @@ class FootplateApp(App[int]):
         from console.tui.screens.help import HelpScreen  # here: the first frame does not need it
 
         self.push_screen(HelpScreen(self.front.scope))
+
+    def on_project_opened(self, message: ProjectOpened) -> None:
+        """The table of runs, filtered by a project's name."""
+        self.action_show_runs()
+        self._runs_screen.show_only(message.name)
+
+    def action_show_projects(self) -> None:
+        """The watched projects, in place of whatever lies above the table of runs."""
+        from console.tui.screens.projects import ProjectsScreen  # here: the first frame does not need it
+
+        self.action_show_runs()
+        self.push_screen(ProjectsScreen(self.session))
 
     def action_show_runs(self) -> None:
         """Leave whatever lies above the table of runs."""

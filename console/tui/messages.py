@@ -9,6 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from console.protocol import Hit, LogPage, RunDetail, RunPage, Series, Status
+    from console.watched_projects import Project
 
 
 @dataclass
@@ -117,3 +118,24 @@ class HitArrived(Message):
     backward: bool
     wrapped: bool
     hit: Hit
+
+
+@dataclass
+class ProjectsArrived(Message):
+    """Every watched project."""
+
+    projects: tuple[Project, ...]
+
+
+@dataclass
+class ProjectChanged(Message):
+    """Something that was asked of a project is done."""
+
+    words: str
+
+
+@dataclass
+class ProjectOpened(Message):
+    """A person wants to see the runs of a project."""
+
+    name: str

@@ -42,6 +42,8 @@ class Box:
     position: int = 1
     stopped: list[tuple[str, str]] = field(default_factory=list)
     pinned_metrics: list[tuple[str, str, str, str]] = field(default_factory=list)
+    projects: list[dict[str, Json]] = field(default_factory=list)
+    posted: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
@@ -142,6 +144,19 @@ class StandIn(Client):
         self.box.pinned_metrics.append((project, key, goal, actor))
         return {"project": project, "key": key, "goal": goal, "source": "pinned"}
 
+    def get(self, path: str, query: Mapping[str, Json] | None = None) -> dict[str, Json]:  # noqa: ARG002
+        self._check()
+        assert path == "/projects"
+        return {"projects": self.box.projects}
+
+    def post(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
+        self._check()
+        if self.box.refusal is not None:
+            raise self.box.refusal
+        self.box.posted.append((path, body))
+        self.box.tell()
+        return {}
+
     def stop(self, reference: str, actor: str) -> RunDetail:
         detail = self._detail(reference)
         self.box.stopped.append((detail.row.label, actor))
@@ -161,6 +176,7 @@ class StandIn(Client):
             failed_count=sum(row.state == "failed" for row in rows),
             disk_used_percent=94.0,
             notice=self.box.notice,
+            attention_count=sum(len(each["attention"]) for each in self.box.projects),
         )
 
     def changes(self, view: str, since: int) -> Change:

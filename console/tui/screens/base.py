@@ -29,6 +29,10 @@ class FootplateScreen(Screen[None]):
     """A screen with the two lines above and the one below that all share."""
 
     scope: ClassVar[Scope] = "app"
+    tab: ClassVar[str] = "Runs"
+    """The name of its entry in the tab bar."""
+    lists: ClassVar[bool] = False
+    """It lists what may change with any run or project; others have a feed of their own."""
     HORIZONTAL_BREAKPOINTS = WIDTH_CLASSES
     VERTICAL_BREAKPOINTS = HEIGHT_CLASSES
     DEFAULT_CSS = """
@@ -69,7 +73,7 @@ class FootplateScreen(Screen[None]):
             return
         facts = self.session.link.facts()
         self.query_one(HeaderLine).show(facts)
-        self.query_one(TabBar).show(self.trail, facts.status.notice if facts.status else "")
+        self.query_one(TabBar).show(self.tab, self.trail, facts.status.notice if facts.status else "")
 
     def on_screen_resume(self) -> None:
         """Data may have changed while another screen was on top."""
@@ -124,7 +128,9 @@ class FootplateScreen(Screen[None]):
 
     def on_request_failed(self, message: RequestFailed) -> None:
         """An act that failed must be said even while the daemon is away; the rest the app decides."""
-        what = {"stop": "stop the run", "pin-metric": "pin the metric"}.get(message.kind.partition(":")[0])
+        what = {"stop": "stop the run", "pin-metric": "pin the metric", "project": "do that"}.get(
+            message.kind.partition(":")[0]
+        )
         if what or message.kind.startswith("stop"):
             message.stop()
             hint = f": {message.hint}" if message.hint else ""

@@ -51,6 +51,7 @@ class RunsScreen(FootplateScreen):
     """Filter, order, marks and cursor live here and outlast every other screen."""
 
     scope: ClassVar[Scope] = "runs"
+    lists: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
     def __init__(self, session: Session, filter_text: str = "") -> None:
@@ -230,6 +231,10 @@ class RunsScreen(FootplateScreen):
         """Typing is over."""
         self._set_filter(message.text if message.kept else "")
         self._table.focus()
+
+    def show_only(self, text: str) -> None:
+        """Filter by a text, as if it had been typed."""
+        self._set_filter(text)
 
     def _set_filter(self, text: str) -> None:
         if text.strip() != self.filter_text:

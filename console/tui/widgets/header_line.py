@@ -56,6 +56,8 @@ def counts(status: Status | None) -> Content:
         (f"  … {status.queued_count}", "$secondary" if status.queued_count else MUTED),
         (f"  ✗ {status.failed_count}", "bold $error" if status.failed_count else MUTED),
     ]
+    if status.attention_count:
+        parts.append((f"   ! {status.attention_count}", "bold $warning"))
     if status.disk_used_percent is not None:
         percent = status.disk_used_percent
         style, mark = MUTED, ""

@@ -1,0 +1,167 @@
+"""The screen of watched projects: what wants a person first, and the key that trusts exactly what was shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from console.client import DaemonRefused
+from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
+from tests.tui.stand_in import NOW_S, Box, example_box
+from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["in_utc"]
+DIFF = [
+    "--- trusted",
+    "+++ now",
+    "@@ -8,3 +8,7 @@",
+    ' after = "train"',
+    "+[jobs.report]",
+    '+command = "python report.py"',
+]
+
+
+def project(name: str, trust: str, **changes: Any) -> dict[str, Any]:
+    """A watched project as the daemon sends it."""
+    jobs: list[dict[str, Any]] = [
+        {
+            "name": "train",
+            "command": "python train.py --lr {lr}",
+            "on_change": ["data/*.parquet"],
+            "last_fired_s": NOW_S - 3600,
+            "last_reason": "data/2025-10.parquet added",
+            "last_runs": [17, 18],
+        },
+        {"name": "eval", "command": "python eval.py", "after": ["train"]},
+    ]
+    wants = {
+        "kind": trust,
+        "text": f"footplate.toml is {trust}: nothing starts by itself",
+        "command": "footplate trust",
+    }
+    made = {
+        "name": name,
+        "root": f"/home/ana/{name}",
+        "trust": trust,
+        "trust_reason": "",
+        "text_hash": f"hash of {name}",
+        "diff": [],
+        "watch": "inotify",
+        "watch_reason": "",
+        "jobs": jobs,
+        "attention": [wants] if trust in ("changed", "untrusted") else [],
+        "armed": trust == "trusted",
+    }
+    return made | changes
+
+
+def box_of_projects() -> Box:
+    box = example_box()
+    box.projects = [
+        project("churn", "trusted"),
+        project("vit [red]", "changed", diff=DIFF),
+        project("nlp\x1b[31m", "none", jobs=[], watch="poll", watch_reason="nfs4 tells nobody of what others change"),
+    ]
+    return box
+
+
+@pytest.fixture(autouse=True)
+def at_a_fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.tui.screens.projects.time.time", lambda: NOW_S)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_projects(size: tuple[int, int]) -> None:
+    async def look() -> None:
+        async with opened(box_of_projects(), size=size, monotonic=Clock()) as (app, pilot):
+            await press(pilot, "9")
+            app.clear_notifications()
+            await settle(pilot)
+            compare(f"projects_{size[0]}x{size[1]}", picture(app))
+
+    asyncio.run(look())
+
+
+def on_projects(test: Callable[..., Any], box: Box | None = None) -> None:
+    """Run a test on the screen of projects."""
+
+    async def body() -> None:
+        shown = box or box_of_projects()
+        clock = Clock()
+        async with opened(shown, size=(120, 40), monotonic=clock) as (app, pilot):
+            await press(pilot, "9")
+            await test(shown, app, pilot, clock)
+
+    run(body)
+
+
+def test_the_one_that_wants_a_person_is_first_and_t_trusts_the_text_that_was_shown() -> None:
+    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:
+        assert "! 1 wants you" in screen_text(app)
+        await press(pilot, "t")
+        shown = screen_text(app)
+        assert "Trust footplate.toml?" in shown
+        assert "+[jobs.report]" in shown
+        assert "/home/ana/vit [red]/footplate.toml" in shown
+        await press(pilot, "y")
+        assert box.posted == []
+        clock.now_s += 1
+        await press(pilot, "y")
+        ((path, body),) = box.posted
+        assert (path, body["folder"], body["text_hash"]) == (
+            "/projects/trust",
+            "/home/ana/vit [red]",
+            "hash of vit [red]",
+        )
+        assert "PATH" in body["environment"]
+        assert "is trusted as it is now" in screen_text(app)
+
+    on_projects(test)
+
+
+def test_what_cannot_be_trusted_says_so_and_a_refusal_is_shown() -> None:
+    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:
+        await press(pilot, "G", "t")
+        assert "has no footplate.toml" in screen_text(app)
+        await press(pilot, "g", "j", "t")
+        assert "is trusted already" in screen_text(app)
+        box.refusal = DaemonRefused("footplate.toml has changed since you looked at it", "look again", 409)
+        await press(pilot, "g", "t")
+        clock.now_s += 1
+        await press(pilot, "y")
+        assert "looked at it: look again" in screen_text(app)
+
+    on_projects(test)
+
+
+def test_unwatch_asks_and_enter_leads_to_the_runs_of_the_project() -> None:
+    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:
+        await press(pilot, "j", "u")
+        assert "Watch it no more?" in screen_text(app)
+        await press(pilot, "n")
+        assert box.posted == []
+        await press(pilot, "u")
+        clock.now_s += 1
+        await press(pilot, "y")
+        assert box.posted[0][0] == "/projects/unwatch"
+        await press(pilot, "enter")
+        assert "/" + app.front.filter_text in screen_text(app)
+        assert app.front.filter_text
+        await press(pilot, "9", "escape")
+        assert "Runs" in screen_text(app)
+
+    on_projects(test)
+
+
+def test_without_projects_the_screen_says_how_to_begin() -> None:
+    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:  # noqa: ARG001
+        assert "footplate watch DIR" in screen_text(app)
+        await press(pilot, "t", "u", "y", "enter")
+        assert "there is no project under the cursor" in screen_text(app)
+
+    on_projects(test, example_box())
