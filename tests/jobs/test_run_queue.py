@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
+import random
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.jobs.queueing import After, Queueing
+from console.jobs.queueing import SATISFIED_BY, After, Queueing
 from console.jobs.run_queue import Free, RunQueue, Waiting
 
 
@@ -227,3 +229,60 @@ def test_no_order_is_illegal(runs: list[tuple], slots: int, devices: int, chance
         model.ended[ended] = chance.choice(["ok", "not-ok"])  # type: ignore[attr-defined]
         queue.settle(ended, model.ended[ended])  # type: ignore[arg-type]
     assert not queue.waiting, "with everything free, everybody has started or was skipped"
+
+
+def test_ten_thousand_runs_with_random_graphs_start_in_the_order_of_a_plain_model() -> None:
+    chance = random.Random(11)
+    runs = []
+    for no in range(1, 10_001):
+        after = {no - back for back in chance.sample(range(1, 200), k=chance.choice([0, 0, 1, 2, 3])) if back < no}
+        made = waiting(no, *sorted(after), priority=chance.randint(-3, 3), takes_slot=True)
+        made.unmet = {each: chance.choice(["ok", "any", "any", "not-ok"]) for each in made.unmet}
+        runs.append(made)
+    wanted = {run.id: dict(run.unmet) for run in runs}
+    queue = queue_of(*runs)
+    dependents: dict[str, list[str]] = {}
+    for run_id, conditions in wanted.items():
+        for each in conditions:
+            dependents.setdefault(each, []).append(run_id)
+    ended: dict[str, str] = {}
+    running: list[str] = []
+    ready = [(-run.priority, run.no, run.id) for run in runs if not run.unmet]
+    heapq.heapify(ready)
+    left = {run_id: set(conditions) for run_id, conditions in wanted.items()}
+    skipped: set[str] = set()
+
+    def end(run_id: str, outcome: str) -> None:
+        """In the model, and in the queue with everything that follows from it."""
+        ended[run_id] = outcome
+        for dependent in dependents.get(run_id, ()):
+            left[dependent].discard(run_id)
+            fits = outcome in SATISFIED_BY[wanted[dependent][run_id]]  # type: ignore[index]
+            if not fits and dependent not in skipped:
+                skipped.add(dependent)
+            elif not left[dependent] and dependent not in skipped:
+                run = runs[int(dependent) - 1]
+                heapq.heappush(ready, (-run.priority, run.no, run.id))
+        queue.settle(run_id, outcome)  # type: ignore[arg-type]
+
+    started_count = 0
+    while True:
+        for run_id in sorted(queue.doomed, key=int):
+            assert run_id in skipped
+            queue.remove(run_id)
+            end(run_id, "skipped")
+        if queue.doomed:
+            continue
+        found = queue.admit(free(4 - len(running)), 0.0)
+        for admitted in found:
+            assert admitted.id == heapq.heappop(ready)[2]
+            queue.remove(admitted.id)
+            running.append(admitted.id)
+        started_count += len(found)
+        if not running:
+            break
+        end(running.pop(chance.randrange(len(running))), chance.choice(["ok", "ok", "not-ok"]))
+    assert not queue.waiting
+    assert len(ended) == 10_000
+    assert started_count == 10_000 - len(skipped)
+    assert 1000 < len(skipped) < 9000
