@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.bench import QUIET_LOAD, resident_mib
 from tests.installed import install_wheel
+from tests.support import opened_home, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -236,6 +237,56 @@ def storm(base: Path, programs: Path, count: int) -> None:
     table_row("memory that it took", f"{max(0.0, grown):.1f} MiB", "<= 30 MiB", "", "", load)
 
 
+MANIFEST = """
+[jobs.train]
+command = "true"
+trigger = { on_change = ["data/**"] }
+"""
+
+
+def daemon_storm(base: Path, count: int) -> None:
+    """The same events under a trigger: how often it fires, how soon after the last one, what the daemon grows by."""
+    root = base / "storm-project"
+    for number in range(100):
+        (root / "data" / f"{number}").mkdir(parents=True)
+    (root / "data" / "first").write_bytes(b"first")
+    (root / "footplate.toml").write_text(MANIFEST)
+    before = os.getloadavg()[0]
+    with opened_home(base / "storm-home") as home:
+        home.footplate("watch", str(root))
+        home.footplate("trust", "--yes", str(root))
+        triggers = next(Path(home.path, "projects").glob("*/triggers.json"))
+        wait_until(lambda: json.loads(triggers.read_text())["jobs"]["train"]["content_id"])
+        home.wait_ended(home.submit("true"))
+        pid = home.daemon_pid() or 0
+        resident_before = resident_mib(pid)
+        for number in range(count // 3):
+            path = root / "data" / f"{number % 100}" / f"{number}"
+            path.write_bytes(b"one")
+            path.write_bytes(b"two")
+            if number % 2:
+                path.unlink()
+        last_s = time.perf_counter()
+        most = 0.0
+        while home.client().runs().total_count < 2:
+            most = max(most, resident_mib(pid))
+            time.sleep(0.05)
+        fired_s = time.perf_counter() - last_s
+        time.sleep(5)
+        runs = home.client().runs().total_count - 1
+        grown = max(most, resident_mib(pid)) - resident_before
+    load = (before, os.getloadavg()[0])
+    table_row(
+        f"the same under a trigger of a daemon, about {count:,} events",
+        f"{runs} trigger, enqueued {fired_s:.2f} s after the last event",
+        "1, <= 10 s",
+        "",
+        "",
+        load,
+    )
+    table_row("memory that the daemon took for it", f"{max(0.0, grown):.1f} MiB", "<= 30 MiB", "", "", load)
+
+
 def install_dvc(folder: Path) -> Path:
     """DVC in an environment of its own; returns the program."""
     subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
@@ -268,6 +319,7 @@ def main() -> int:
         print(f"DVC {version}\n\n| figure | ours | target | beside | ratio | load before / after |")
         print("|---|---|---|---|---|---|")
         storm(base, programs, options.events)
+        daemon_storm(base, options.events)
         fingerprints(Contest(base, programs, dvc, options.files), options.files, options.repeats)
     return 0
 

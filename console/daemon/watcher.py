@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["starting", "inotify", "mixed", "poll", "gone", "unreadable"]
 QUIET_S: Final = 0.5
-LONGEST_S: Final = 5.0
+LONGEST_S: Final = 60.0
+"""Half of a copy is no data set: what changes all the time is looked at now and then only."""
 CHECK_S: Final = 60.0
 """How often it is looked whether a project's folder is still the same one."""
 AWAY_S: Final = 10.0

@@ -257,7 +257,7 @@ def test_ten_thousand_runs_with_random_graphs_start_in_the_order_of_a_plain_mode
         ended[run_id] = outcome
         for dependent in dependents.get(run_id, ()):
             left[dependent].discard(run_id)
-            fits = outcome in SATISFIED_BY[wanted[dependent][run_id]]  # type: ignore[index]
+            fits = outcome in SATISFIED_BY[wanted[dependent][run_id]]
             if not fits and dependent not in skipped:
                 skipped.add(dependent)
             elif not left[dependent] and dependent not in skipped:
