@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -251,3 +252,16 @@ def test_hostile_params_reach_the_command_as_they_are(home: Home) -> None:
     assert home.footplate("logs", "r1").stdout.strip() == str([value])
     assert not os.path.exists("/tmp/footplate-was-here")
     assert os.path.exists(FOOTPLATE)
+
+
+def test_a_long_chain_whose_first_run_fails_is_skipped_at_once_and_a_lost_directory_holds_nobody_up(home: Home) -> None:
+    home.footplate("pause")
+    previous = home.submit("false", queueing=QUEUED)
+    for _ in range(60):
+        previous = home.submit("true", queueing={"after": [{"run": previous, "on": "ok"}]})
+    shutil.rmtree(home.run_dir(previous))
+    lone = home.submit("true", queueing=QUEUED)
+    home.footplate("resume")
+    wait_until(lambda: set(states(home).values()) == {"failed", "skipped", "finished"})
+    assert home.client().run(lone).row.state == "finished"
+    assert "which was skipped" in home.client().run("r61").row.cause

@@ -99,6 +99,8 @@ class Keeper:
             lambda: self._cursor,
             self._move_queue_on,
         )
+        self._queue_has_more = False
+        """There is more to do for the queue at once."""
         self._owed: dict[str, dict[str, Any]] = {}
         """What the index should say of runs that wait, or that ended without starting."""
         self._neighbours = foreign.Neighbours(home)
@@ -178,6 +180,7 @@ class Keeper:
     def _look_at_queue(self, *, can_start: bool = True) -> dict[str, dict[str, Any]]:
         """Start what may start and end what never will; returns what the index should say."""
         found = self.scheduler.round(can_start=can_start)
+        self._queue_has_more = found.more
         for admission in found.starts:
             self._start(admission)
         for each in found.over:
@@ -355,7 +358,8 @@ class Keeper:
         self.waiting_count = len(self.scheduler)
         told |= {f"run:{run_id}" for run_id, look in looks.items() if look.changed}
         self._changes.tell(told | ({"runs"} if batches or updates else set()))
-        return bool(postponed) or self.catching_up.waits or any(look.more for look in looks.values())
+        more = self._queue_has_more or any(look.more for look in looks.values())
+        return bool(postponed) or self.catching_up.waits or more
 
     def _roll_up(self) -> bool:
         """When there is nothing better to do, roll up one long metric of an ended run; False when none waits."""

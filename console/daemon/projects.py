@@ -260,7 +260,7 @@ class Projects:
         """One folder that cannot be read must not keep the others from it."""
         try:
             return work()
-        except (OSError, RefusedError, ValueError, RuntimeError, queue.Full, TimeoutError) as error:
+        except Exception as error:
             tracked = self._tracked.get(root)
             said = f"{type(error).__name__}: {error}" if not isinstance(error, (OSError, RefusedError)) else str(error)
             if tracked is not None and said not in tracked.errors:
@@ -371,7 +371,7 @@ class Projects:
 
     def active_at(self, root: str, jobs: set[str], at_s: float) -> str:
         """A run of these jobs, such as r5, that lived at a Unix time; empty when there was none."""
-        return self._keeper.scheduler.active_at(root, jobs, at_s)
+        return self._keeper.scheduler.activity.active_at(root, jobs, at_s)
 
     def waiting_run(self, root: str, job: str) -> int:
         """The number of a run of a job that a manifest wanted and that has not started; 0 for none."""

@@ -6,6 +6,7 @@ other threads may call `views` only.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict, deque
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console.daemon import launch, queue_state
 from console.daemon.devices import Devices
+from console.daemon.job_activity import JobActivity
 from console.daemon.sweep_guard import Live, SweepGuard
 from console.daemon.trust_gate import TrustGate
 from console.jobs import reconcile
@@ -87,8 +89,7 @@ class Scheduler:
         self._changed: OrderedDict[str, None] = OrderedDict()
         self._stops: dict[str, str] = {}
         """Runs that somebody stopped before they started, and who."""
-        self._last_ended: dict[tuple[str, str], tuple[int, float, float]] = {}
-        """By manifest and job: the run that ended last, and from when to when it lived (Unix time)."""
+        self.activity = JobActivity(self.live)
         self._guard = SweepGuard(cursor)
         self._trust = TrustGate(ask_trust)
         self._due = True
@@ -155,9 +156,8 @@ class Scheduler:
         state = str(columns.get("state", ""))
         lived = self.live.pop(spec.id, None)
         self.devices.of.pop(spec.id, None)
-        if spec.queueing.manifest_dir and lived is not None:
-            since_s, until_s = lived.since_unix_s, float(columns.get("ended_at_s") or time.time())
-            self._last_ended[spec.queueing.manifest_dir, spec.queueing.job] = (spec.no, since_s, until_s)
+        if lived is not None:
+            self.activity.note_end(lived, columns)
         self._due = True
         with self.lock:
             for run_id in self.queue.settle(spec.id, outcome_of(state)):
@@ -192,18 +192,6 @@ class Scheduler:
             self._touch(run_id)
         self._due = True
         return True
-
-    def active_at(self, manifest_dir: str, jobs: set[str], at_s: float) -> str:
-        """A run of these jobs of a manifest, such as r5, that lived at a Unix time; empty for none. For any thread."""
-        for live in list(self.live.values()):
-            wants = live.spec.queueing
-            if wants.manifest_dir == manifest_dir and wants.job in jobs and live.since_unix_s <= at_s:
-                return f"r{live.spec.no}"
-        for job in jobs:
-            ended = self._last_ended.get((manifest_dir, job))
-            if ended is not None and ended[1] <= at_s <= ended[2]:
-                return f"r{ended[0]}"
-        return ""
 
     def waiting_run(self, manifest_dir: str, job: str) -> int:
         """The number of a run of a job that a manifest wanted by itself and that waits; 0 for none. For any thread."""
@@ -264,10 +252,14 @@ class Scheduler:
         self._due = True
 
     def round(self, *, can_start: bool = True) -> Round:
-        """Do what is due. Raises OSError when an end cannot be recorded: the next round tries again."""
+        """Do what is due."""
         found = Round()
         if self._specs or self._stops:
-            self._end_some(found)
+            try:
+                self._end_some(found)
+            except OSError as error:
+                # Such as a full disk: the next rounds try again, and what can start does.
+                self._report(f"the end of a waiting run cannot be recorded yet: {error}")
         if self._changed:
             self._tell(found)
         now_s = time.monotonic()
@@ -348,21 +340,30 @@ class Scheduler:
 
     def _end_some(self, found: Round) -> None:
         """Record the end of runs that were stopped, or that what they waited for has ruled out."""
-        ends = [(run_id, stop_loss(actor)) for run_id, actor in self._stops.items() if run_id in self._specs]
-        ends += [
-            (run_id, Loss("skipped", "skipped", reason))
-            for run_id, reason in self.queue.doomed.items()
-            if run_id not in self._stops
-        ]
-        for run_id, loss in ends[:ENDS_AT_ONCE]:
-            spec, attempt = self._specs[run_id], self.queue.waiting[run_id].attempt
+        ended_count = 0
+        while ended_count < ENDS_AT_ONCE:
+            ends = [(run_id, stop_loss(actor)) for run_id, actor in self._stops.items() if run_id in self._specs]
+            ends += [
+                (run_id, Loss("skipped", "skipped", reason))
+                for run_id, reason in self.queue.doomed.items()
+                if run_id not in self._stops
+            ]
+            if not ends:
+                return
+            for run_id, loss in ends[: ENDS_AT_ONCE - ended_count]:
+                self._end(run_id, loss, found)
+                ended_count += 1
+        found.more = True
+
+    def _end(self, run_id: str, loss: Loss, found: Round) -> None:
+        spec, attempt = self._specs[run_id], self.queue.waiting[run_id].attempt
+        with contextlib.suppress(FileNotFoundError):  # somebody removed its directory: then there is nothing to note
             launch.record_loss(paths.run_dir(self._home, run_id), attempt, loss, sync=False)
-            columns = {"state": loss.state, "cause": loss.cause, "cause_kind": loss.kind, "ended_at_s": time.time()}
-            found.columns[run_id] = columns | {"attempt": attempt}
-            found.over.append(spec)
-            self._let_go(run_id)
-            self.ended(spec, columns)
-        found.more = len(ends) > ENDS_AT_ONCE or bool(self.queue.doomed)
+        columns = {"state": loss.state, "cause": loss.cause, "cause_kind": loss.kind, "ended_at_s": time.time()}
+        found.columns[run_id] = columns | {"attempt": attempt}
+        found.over.append(spec)
+        self._let_go(run_id)
+        self.ended(spec, columns)
 
     def _let_go(self, run_id: str) -> None:
         with self.lock:
@@ -387,6 +388,10 @@ class Scheduler:
                 found.columns[run_id] = {"state": said[0], "cause": said[1]}
             self._told[run_id] = said
         self._changed.clear()
+
+    def forget_places(self) -> None:
+        """Runs that do not wait any more need no place."""
+        self.state.places = {run_id: place for run_id, place in self.state.places.items() if run_id in self._specs}
 
     def retell(self, run_ids: Iterable[str]) -> None:
         """The index did not take what the last round said of these."""

@@ -78,3 +78,4 @@ def fill_queue(home: str, found: TakenUp, scheduler: Scheduler, states: Mapping[
             before = reconcile.read_object(reconcile.setaside_path(paths.run_dir(home, each.id), attempt - 1)) or {}
             scheduler.add([each], attempt=attempt, note=launch.attempt_words(each, attempt, before), states=known)
     scheduler.retell(each.id for each, _ in found.waiting)
+    scheduler.forget_places()
