@@ -35,6 +35,14 @@ bench *ARGS:
 bench-store *ARGS:
     uv run python -m tests.bench_store {{ ARGS }}
 
+# Measure the queue: ten thousand waiting runs, a sweep of a thousand, from the command to its start
+bench-queue *ARGS:
+    uv run python -m tests.bench_queue {{ ARGS }}
+
+# Measure fingerprints beside DVC, and what a storm of events costs the daemon
+bench-watch *ARGS:
+    uv run python -m tests.bench_watch {{ ARGS }}
+
 # Kill daemon, supervisors, consoles and terminals while jobs write, then count what every witness saw
 torture *ARGS:
     uv run python -m tests.torture {{ ARGS }}

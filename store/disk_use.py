@@ -53,7 +53,8 @@ class HomeUse:
     runs: dict[str, RunUse] = field(default_factory=dict)
     """By run id; those the index does not know too."""
     shared: dict[str, int] = field(default_factory=dict)
-    """Bytes by purpose: index, backups, quarantine, code, cache, worktrees, leftovers, journal, other."""
+    """Bytes by purpose: index, backups, quarantine, code, cache, worktrees, projects, queue, leftovers, journal, other.
+    """
     free_bytes: int = 0
     """What we may still write to the file system (statvfs f_bavail)."""
     unreadable_count: int = 0
@@ -148,6 +149,11 @@ def purpose_of(name: str) -> str:
         ("quarantine", "quarantine"),
         ("blobs", "code"),
         ("packages", "cache"),
+        ("fingerprints", "cache"),
+        ("projects", "projects"),
+        ("sweeps", "queue"),
+        ("queue.json", "queue"),
+        ("leases", "queue"),
         ("worktrees", "worktrees"),
         ("commands", "journal"),
     ):

@@ -30,6 +30,7 @@ SLOW_FILES = frozenset(
         "jobs/test_supervisor_revive",
         "jobs/test_tree_kill",
         "project/test_capture",
+        "project/test_fingerprint",
         "project/test_isolation",
         "project/test_runs_and_code",
         "store/test_archive",

@@ -30,6 +30,8 @@ def loaded_after(statement: str) -> set[str]:
         "import console.cli.ps, console.cli.runs, console.cli.show, console.cli.logs, console.cli.stop",
         "import console.cli.run",
         "import console.cli.demo, console.cli.follow, console.cli.init",
+        "import console.cli.fingerprint, console.cli.sweep, console.cli.queue, console.cli.start",
+        "import console.cli.watch, console.cli.trust",
         "import console.project.manifest, console.project.trust, console.project.discovery, console.project.cron",
     ],
 )

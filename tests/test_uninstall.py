@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from typing import TYPE_CHECKING
 
-from tests.support import FOOTPLATE, PastRun
+from tests.support import FOOTPLATE, PastRun, wait_until
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -84,6 +85,31 @@ def test_purge_leaves_nothing_behind_when_nothing_else_is_there(home: Home, tmp_
     again = home.footplate("uninstall", "--purge", "--yes", env=environment(home, tmp_path))
     assert "footplate has written nothing here" in again.stdout
     assert not os.path.exists(home.path)
+
+
+def test_purge_takes_what_projects_sweeps_devices_and_fingerprints_have_left(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "churn"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "a.csv").write_text("1")
+    manifest = '[jobs.train]\ncommand = "true {lr}"\nparams = { lr = 1 }\ntrigger = { on_change = "data/*" }\n'
+    (folder / "footplate.toml").write_text(manifest)
+    home.footplate("fingerprint", str(folder))
+    home.footplate("watch", str(folder))
+    home.footplate("trust", str(folder), "--yes")
+    home.footplate("queue", "devices", "0,1")
+    home.footplate("sweep", "train", "-p", "lr=1,2", "--yes", cwd=folder)
+    for label in ("r1", "r2"):
+        home.wait_ended(label)
+    wait_until(lambda: glob.glob(f"{home.path}/projects/*/fingerprints.sqlite"))
+    made = set(os.listdir(home.path))
+    assert {"fingerprints", "projects", "sweeps", "queue.json", "leases"} <= made
+    use = json.loads(home.footplate("du", "--json").stdout)["shared"]
+    assert all(use[f"{purpose}_bytes"] > 0 for purpose in ("cache", "projects", "queue"))
+    home.client().close()
+    done = home.footplate("uninstall", "--purge", "--yes", env=environment(home, tmp_path))
+    assert "nothing of footplate is left" in done.stdout
+    assert not os.path.exists(home.path)
+    assert (folder / "footplate.toml").read_text() == manifest
 
 
 def test_purge_asks_for_the_word(home: Home, tmp_path: Path) -> None:

@@ -42,17 +42,18 @@ def execute(options: Namespace) -> int:
     except OSError as error:
         raise ClientError(f"{error.filename or root} cannot be read: {error.strerror or error}") from error
     said = fingerprint.as_json(found)
+    exit_code = 1 if found.sets["files"].unreadable else 0
     if options.json:
         shown: dict[str, Any] = {"root": root, "unreadable": unreadable(found), **said, **said.pop("sets")["files"]}
         output.print_json(shown)
-        return 0
+        return exit_code
     files_found = found.sets["files"]
     print(files_found.id)
     size = text_format.bytes_size(found.total_bytes)
     print(f"{files_found.file_count} files, {size}; {found.hashed_count} read, {found.took_s:.2f} s  {visible(root)}")
     for each in files_found.unreadable:
         print(f"n/a: {visible(each.path)}: {each.reason}")
-    return 0
+    return exit_code
 
 
 def unreadable(found: Any) -> list[dict[str, str]]:

@@ -30,7 +30,8 @@ def execute(options: Namespace) -> int:
     if options.json:
         output.print_json(found)
     else:
-        print(f"{words_of(options.what)} is paused; `footplate resume {options.what}`".rstrip() + " lets it go on")
+        command = f"footplate resume {visible(options.what)}".rstrip()
+        print(f"{words_of(options.what)} is paused; `{command}` lets it go on")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +21,10 @@ class FileSet:
         """Whether a file belongs to it; the path is relative to the project's folder."""
         wanted = any(globs.matches(pattern, path) for pattern in self.patterns)
         return wanted and not any(globs.matches(pattern, path) for pattern in self.leave_out)
+
+    def reaches(self, path: str) -> bool:
+        """Whether a look would come upon a file at this path and take it: skipped folders are passed over."""
+        return self.holds(path) and self.may_lie_below(path.rpartition("/")[0])
 
     def may_lie_below(self, folder: str) -> bool:
         """Whether a file of it can lie in a folder or below it; skipped folders only where a pattern names them."""
@@ -42,7 +45,7 @@ def leads_into(parts: list[str], names: list[str]) -> bool:
         if free:
             if is_skipped(name) and name not in parts:
                 return False
-        elif not fnmatchcase(name, parts[at]) or (is_skipped(name) and parts[at] != name):
+        elif not globs.matches(parts[at], name) or (is_skipped(name) and parts[at] != name):
             return False
     return True
 

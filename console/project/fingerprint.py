@@ -129,7 +129,8 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
         hashed_count += 1
         hashed_bytes += row[1]
     before = {path: rows[path][5] for path in fresh if path in rows}
-    gone = [path for path in rows if path not in ids]
+    # What no set asks for now stays known: the next look may ask for it.
+    gone = [path for path in rows if path not in ids and any(files.reaches(path) for files in wanted)]
     results = {}
     for name, files in sets.items():
         members = ids if is_everything(files) else {path: ids[path] for path in ids if files.holds(path)}
@@ -140,14 +141,19 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
             changed=sorted(
                 path for path in fresh if path in members and before.get(path, members[path]) != members[path]
             ),
-            removed=sorted(path for path in gone if files.holds(path)),
-            unreadable=[each for each in unreadable if files.may_lie_below(each.path) or files.holds(each.path)],
+            removed=sorted(path for path in gone if files.reaches(path)),
+            unreadable=[each for each in unreadable if concerns(each.path, files, is_file=each.path in ids)],
         )
         new = [fresh[path][3] for path in (*results[name].added, *results[name].changed)]
         results[name].changed_at_s = max(new) / 1e9 if new else None
     cache.write(unsaved.items(), gone)
     took_s = time.perf_counter() - began_s
     return Fingerprint(results, len(ids), hashed_count, hashed_bytes, total_bytes, took_s)
+
+
+def concerns(path: str, files: FileSet, *, is_file: bool) -> bool:
+    """Whether what could not be read may be, or hold, a file of a set."""
+    return files.holds(path) or (not is_file and files.may_lie_below(path))
 
 
 def is_everything(files: FileSet) -> bool:

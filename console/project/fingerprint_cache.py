@@ -8,6 +8,7 @@ stamp a file can change without showing it).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 RACY_NS: Final = 2_000_000_000
+NOT_SYNCHRONOUS: Final = "pragma synchronous = off"
+"""Losing it with the power costs one cold look."""
 
 
 Facts: TypeAlias = tuple[int, int, int, int]
@@ -43,7 +46,8 @@ class Cache:
         self.rows: dict[str, Row] = {}
         try:
             self.rows = self._read()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, TypeError, ValueError):
+            # It is no database, or rows of another kind are in it.
             self._begin_anew()
 
     def write(self, changed: Iterable[tuple[str, Row]], gone: Iterable[str]) -> None:
@@ -63,21 +67,36 @@ class Cache:
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        connection = sqlite3.connect(self._path, timeout=30.0)
-        # Losing it with the power costs one cold look.
-        connection.execute("pragma synchronous = off")
-        return connection
+        return sqlite3.connect(self._path, timeout=30.0)
 
     def _read(self) -> dict[str, Row]:
-        version = self._connection.execute("pragma user_version").fetchone()[0]
-        if version != VERSION:
-            self._begin_anew()
+        self._connection.execute(NOT_SYNCHRONOUS)
+        if self._version() != VERSION:
+            self._take_in()
         columns = "inode, size_bytes, mtime_ns, ctime_ns, read_at_ns, id"
+        # In one transaction: another process may be writing rows of the same folder.
+        self._connection.execute("begin")
         paths = self._connection.execute("select path from file order by path").fetchall()
         rows = self._connection.execute(f"select {columns} from file order by path").fetchall()
+        self._connection.rollback()
         # Decoded at once: no path holds a NUL.
         names = os.fsdecode(b"\0".join(path for (path,) in paths)).split("\0") if paths else []
         return dict(zip(names, rows, strict=True))
+
+    def _version(self) -> int:
+        return int(self._connection.execute("pragma user_version").fetchone()[0])
+
+    def _take_in(self) -> None:
+        """Make tables in a file that is new; one that is foreign is begun anew."""
+        # Another process may be at it too: a file that it has open must not be taken from under it.
+        self._connection.execute("begin immediate")
+        is_new = self._connection.execute("select count(*) from sqlite_master").fetchone()[0] == 0
+        if self._version() == 0 and is_new:
+            self._create()
+        is_ours = self._version() == VERSION
+        self._connection.commit()
+        if not is_ours:
+            self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._connection.close()
@@ -85,12 +104,21 @@ class Cache:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
         self._connection = self._open()
-        with self._connection:
-            self._connection.execute(
-                "create table file (path blob primary key, inode integer, size_bytes integer, mtime_ns integer,"
-                " ctime_ns integer, read_at_ns integer, id text) without rowid"
-            )
-            self._connection.execute(f"pragma user_version = {VERSION}")
+        try:
+            self._connection.execute(NOT_SYNCHRONOUS)
+            self._connection.execute("begin immediate")
+            self._create()
+            self._connection.commit()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise OSError(errno.EIO, f"the cache cannot be written: {error}", self._path) from error
+
+    def _create(self) -> None:
+        self._connection.execute(
+            "create table if not exists file (path blob primary key, inode integer, size_bytes integer,"
+            " mtime_ns integer, ctime_ns integer, read_at_ns integer, id text) without rowid"
+        )
+        self._connection.execute(f"pragma user_version = {VERSION}")
 
 
 def as_bytes(path: str) -> bytes:
