@@ -172,7 +172,7 @@ trigger = { on_change = ["data/*.csv"], cooldown = "0s" }
 
 
 def test_a_change_within_the_cooldown_waits_and_counts_once(home: Home, folder: Path) -> None:
-    trusted(home, folder, TRAIN.replace('cooldown = "1s"', 'cooldown = "4s"'))
+    trusted(home, folder, TRAIN.replace('cooldown = "1s"', 'cooldown = "12s"'))
     (folder / "data" / "a.csv").write_text("2\n")
     home.wait_ended_when_there("r2")
     (folder / "data" / "a.csv").write_text("3\n")

@@ -154,7 +154,7 @@ def test_the_console_refuses_a_dumb_terminal_and_a_pipe_with_the_way_out(home: H
 
 
 def test_a_run_that_is_suspended_with_its_supervisor_is_neither_lost_nor_over_its_time(home: Home) -> None:
-    run_id = home.python("import time; time.sleep(0.5); raise SystemExit(3)", options={"timeout_s": 600})
+    run_id = home.python("import time; time.sleep(3); raise SystemExit(3)", options={"timeout_s": 600})
     running = home.wait_run(run_id, lambda detail: detail.row.state == "running" and detail.pid is not None)
     pids = [pid for pid in (running.supervisor_pid, running.pid, home.daemon_pid()) if pid is not None]
     for pid in pids:

@@ -193,7 +193,7 @@ class View:
         value = spark = ""
         if row.metric is not None:
             last, best = text_format.number(row.metric.last), text_format.number(row.metric.best)
-            value = f"  {output.metric_title(row)} guessed   last {last}   best {best}   step {row.metric.last_step}"
+            value = f"  {output.metric_title(row)}   last {last}   best {best}   step {row.metric.last_step}"
             spark = "  " + sparkline(picture.series.means if picture.series else (), width - 4)
         elif row.state == "running":
             value = "  no metric yet"

@@ -43,7 +43,7 @@ def view(scheduler: Scheduler, durations: Mapping[tuple[str, str], float], limit
     entries = []
     for position, each in enumerate(order[:limit], 1):
         spec, standing = specs[each.id], standings[each.id]
-        reason = standing.reason if standing.state != "queued" else why.get(each.id, "") or standing.reason
+        reason = "; ".join(filter(None, [standing.reason, why.get(each.id) if standing.state == "queued" else ""]))
         entries.append(
             {
                 "position": position,
@@ -116,7 +116,7 @@ def forecast(
     for place, each in enumerate(order):
         if place >= ESTIMATED_MAX:
             break
-        if standings[each.id].state == "held":
+        if standings[each.id].state == "held" or each.wants.devices > len(scheduler.state.devices):
             continue
         if any(run_id not in ends for run_id in each.unmet):
             continue

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from console.daemon import launch, queue_state
+from console.daemon import awaiting, launch, queue_state
 from console.daemon.devices import Devices
 from console.daemon.job_activity import JobActivity
 from console.daemon.sweep_guard import Live, SweepGuard
@@ -22,7 +22,6 @@ from console.jobs import reconcile
 from console.jobs.queueing import outcome_of
 from console.jobs.reconcile import Loss
 from console.jobs.run_queue import Free, RunQueue, Waiting
-from console.protocol import ENDED_STATES
 from store import paths
 
 if TYPE_CHECKING:
@@ -123,8 +122,8 @@ class Scheduler:
                     entry.unmet = {after.run: after.on for after in each.queueing.after}
                 self.queue.add(entry, each.project)
                 self._touch(each.id)
-            for each in new:
-                self._await(each, states)
+            known = {**self._specs, **{run_id: live.spec for run_id, live in self.live.items()}}
+            awaiting.settle(self.queue, [each.id for each in new], known, states, self._cursor())
         self._due = True
 
     def started(self, spec: Spec) -> None:
@@ -149,7 +148,7 @@ class Scheduler:
             why: dict[str, str] = {}
             if standing.state == "queued":
                 deque(self.queue.review(self.free(), time.time(), why=why), maxlen=0)
-            return why.get(run_id) or standing.reason
+            return "; ".join(filter(None, [standing.reason, why.get(run_id)]))
 
     def ended(self, spec: Spec, columns: Mapping[str, Any]) -> None:
         """A run has ended, whoever looked after it; `columns` as for the index."""
@@ -164,6 +163,7 @@ class Scheduler:
                 self._touch(run_id)
         if lived is not None and spec.queueing.sweep:
             self._judge_sweep(spec, columns)
+        self._forget_sweep(spec.queueing.sweep)
 
     def requeue(self, spec: Spec, attempt: int, note: str) -> None:
         """Another attempt of a run waits for its turn."""
@@ -279,25 +279,6 @@ class Scheduler:
         declared = len(self.state.devices)
         return Free(slots, declared - mine, declared, taken, self._guard.scouts(lives))
 
-    def _await(self, new: Spec, states: Mapping[str, str]) -> None:
-        entry = self.queue.waiting[new.id]
-        for run_id in list(entry.unmet):
-            other = self._specs.get(run_id)
-            if other is None and run_id in self.live:
-                other = self.live[run_id].spec
-            if other is not None:
-                entry.awaited[run_id] = other.no
-        for run_id in list(entry.unmet):
-            if run_id in entry.awaited:
-                continue
-            state = states.get(run_id)
-            if state is None:
-                self.queue.settle(run_id, "gone")
-            elif state in ENDED_STATES:
-                self.queue.settle(run_id, outcome_of(state))
-            else:
-                entry.awaited[run_id] = 0
-
     def _admit(self, found: Round, now_s: float) -> None:
         self._guard.look(self._specs.values(), self.live.values(), now_s)
         room = self.free()
@@ -330,6 +311,14 @@ class Scheduler:
                 # It is paused in memory all the same; the next daemon would try one run more.
                 self._report(f"cannot write down that {sweep} is paused: {error}")
                 self._apply_pauses()
+
+    def _forget_sweep(self, sweep: str) -> None:
+        """A sweep that is over is not paused any more."""
+        scope = f"sweep:{sweep}"
+        lives = any(live.spec.queueing.sweep == sweep for live in self.live.values())
+        if scope in self.state.pauses and not lives and not self.of_sweep(sweep):
+            del self.state.pauses[scope]
+            self._apply_pauses()
 
     def _apply_pauses(self) -> None:
         with self.lock:
