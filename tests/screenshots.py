@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from console.client import Client
 from console.tui import terminal
-from tests.support import HIDING_VARIABLES, Home, opened_home
+from tests.support import HIDING_VARIABLES, Home, opened_home, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,24 @@ TRAININGS = (
     "--lr 0.03 --leaves 7 --rounds 300 --seed 2",
 )
 LIVE = "--lr 0.01 --leaves 7 --rounds 200000"
+MANIFEST = """[project]
+name = "churn"
+
+[jobs.train]
+command = "{python} train.py --lr {lr} --leaves {leaves} --rounds 50"
+params = { lr = 0.1, leaves = 31 }
+trigger = { on_change = ["data/**/*.parquet"] }
+outputs = ["model.txt"]
+
+[jobs.eval]
+command = "{python} eval.py"
+after = "train"
+"""
+CHANGE = """
+[jobs.nightly]
+command = "{python} train.py --rounds 5000"
+trigger = { cron = "0 3 * * *" }
+"""
 SVG_STYLE = re.compile(r"@font-face\s*{[^}]*}\s*")
 SETTLE_S = 2.5
 
@@ -101,7 +120,25 @@ def main() -> int:
                 for size in SIZES if picture != "help" else SIZES[1:2]:
                     if options.only in picture:
                         print(asyncio.run(take(picture, size, keys)).relative_to(ROOT))
+            if options.only in "projects":
+                watch(home, folder)
+                for size in SIZES[:2]:
+                    print(asyncio.run(take("projects", size, ("9",))).relative_to(ROOT))
     return 0
+
+
+def watch(home: Home, folder: Path) -> None:
+    """A project that has started something by itself, and whose manifest has changed since."""
+    (folder / "footplate.toml").write_text(MANIFEST)
+    (folder / "data" / "more").mkdir(parents=True, exist_ok=True)
+    home.footplate("watch", str(folder))
+    home.footplate("trust", "--yes", str(folder))
+    triggers = next(Path(home.path, "projects").glob("*/triggers.json"))
+    wait_until(lambda: json.loads(triggers.read_text())["jobs"]["train"]["content_id"])
+    (folder / "data" / "more" / "october.parquet").write_bytes(b"rows")
+    wait_until(lambda: json.loads(triggers.read_text())["jobs"]["train"]["last_runs"])
+    (folder / "footplate.toml").write_text(MANIFEST + CHANGE)
+    wait_until(lambda: "changed since" in home.footplate("projects").stdout)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.support import FOOTPLATE, wait_until
@@ -265,3 +266,23 @@ def test_a_long_chain_whose_first_run_fails_is_skipped_at_once_and_a_lost_direct
     wait_until(lambda: set(states(home).values()) == {"failed", "skipped", "finished"})
     assert home.client().run(lone).row.state == "finished"
     assert "which was skipped" in home.client().run("r61").row.cause
+
+
+def test_a_daemon_without_anything_to_do_does_nothing(home: Home) -> None:
+    home.footplate("sweep", "-p", "a=1..3", "--yes", "--", "true", "{a}")
+    wait_states(home, dict.fromkeys((1, 2, 3), "finished"))
+    pid = home.daemon_pid()
+    assert pid is not None
+
+    def processor_ticks() -> int:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            fields = file.read().rpartition(") ")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def is_quiet() -> bool:
+        before = processor_ticks()
+        time.sleep(2)
+        return processor_ticks() - before <= 2
+
+    # Code is still captured for a moment; then nothing moves any more.
+    wait_until(is_quiet)

@@ -177,9 +177,9 @@ class Keeper:
         self._owed.update(self._look_at_queue())
         self._changes.tell(["runs"])
 
-    def _look_at_queue(self, *, can_start: bool = True) -> dict[str, dict[str, Any]]:
+    def _look_at_queue(self) -> dict[str, dict[str, Any]]:
         """Start what may start and end what never will; returns what the index should say."""
-        found = self.scheduler.round(can_start=can_start)
+        found = self.scheduler.round()
         self._queue_has_more = found.more
         for admission in found.starts:
             self._start(admission)

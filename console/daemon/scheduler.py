@@ -251,7 +251,7 @@ class Scheduler:
         self.state.save()
         self._due = True
 
-    def round(self, *, can_start: bool = True) -> Round:
+    def round(self) -> Round:
         """Do what is due."""
         found = Round()
         if self._specs or self._stops:
@@ -263,7 +263,9 @@ class Scheduler:
         if self._changed:
             self._tell(found)
         now_s = time.monotonic()
-        if can_start and self._specs and (self._due or now_s >= self._look_at_s):
+        if not self._specs:
+            self._due = False
+        elif self._due or now_s >= self._look_at_s:
             self._look_at_s = now_s + LEASE_LOOK_S
             self._due = False
             self._admit(found, now_s)
