@@ -86,7 +86,9 @@ class Triggers:
         self._states = {name: read.get(name, TriggerState()) for name in self._jobs}
         self._pending: dict[str, Pending] = {}
         self._notes: dict[str, str] = {}
-        """What a person should know of a trigger, by job."""
+        """What a person should know of a trigger until it starts something again, by job."""
+        self._problems: dict[str, str] = {}
+        """Why the files of a trigger could not be looked at, by job."""
         self._retry_at_s = 0.0
         now_s = time.time()
         for name, state in self._states.items():
@@ -113,16 +115,16 @@ class Triggers:
     def scanned(self, result: ScanResult) -> None:
         """What a scan found. Raises OSError."""
         if result.problem:
-            self._notes |= dict.fromkeys((name for name, _ in self._watching()), f"n/a: {result.problem}")
+            self._problems = dict.fromkeys((name for name, _ in self._watching()), f"n/a: {result.problem}")
             return
+        self._problems.clear()
         for name, job in self._watching():
             found = result.sets.get(name)
             if found is None:
                 continue
-            self._notes.pop(name, None)
             if found.problem:
                 # Half of the files is no content: an unreadable one must neither start anything nor be forgotten.
-                self._notes[name] = found.problem
+                self._problems[name] = found.problem
                 continue
             self._consider(job, found)
         self._save()
@@ -187,12 +189,16 @@ class Triggers:
         found = seen_of(self._states)
         for name, row in found.items():
             pending = self._pending.get(name)
-            row |= {"pending": pending.reason if pending is not None else "", "note": self._notes.get(name, "")}
+            row |= {"pending": pending.reason if pending is not None else "", "note": self._said(name)}
         return found
 
     def attention(self) -> list[tuple[str, str, str]]:
         """What wants a person: kind, text, command."""
-        return [("trigger", f"{name}: {note}", f"footplate start {name}") for name, note in sorted(self._notes.items())]
+        said = {name: self._said(name) for name in self._jobs}
+        return [("trigger", f"{name}: {text}", f"footplate start {name}") for name, text in said.items() if text]
+
+    def _said(self, name: str) -> str:
+        return self._problems.get(name) or self._notes.get(name, "")
 
     def _consider(self, job: Job, found: SetResult) -> None:
         state, content_id, words = self._states[job.name], found.content_id, found.words
@@ -250,6 +256,7 @@ class Triggers:
             self._save()
             raise
         state.firing, state.last_runs = None, [each.no for each in made]
+        self._notes.pop(job.name, None)
         self._save()
 
     def _watching(self) -> list[tuple[str, Any]]:
