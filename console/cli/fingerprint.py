@@ -27,10 +27,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Look at it and print what was found."""
+    import gc
+
     from console.project import fingerprint
     from console.project.file_sets import FileSet
     from console.project.globs import problem
 
+    gc.disable()  # a tenth of the time, for a process that ends at once
     root = os.path.realpath(options.folder)
     patterns = options.glob or ["**"]
     for pattern in [*patterns, *options.leave_out]:

@@ -17,6 +17,7 @@ from console import protocol
 from console.daemon import launch, log_files, routes_chores, routes_store, translate
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
+from console.daemon.references import run_named
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_people import PeopleRoutes
@@ -255,13 +256,7 @@ class Routes:
 
     def _find(self, reference: str) -> RunEntry:
         with self._database.reading() as cursor:
-            try:
-                found = run_table.find_run(cursor, reference)
-            except LookupError as error:
-                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-        if found is None:
-            raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
-        return found
+            return run_named(cursor, reference)
 
     def _row(self, entry: RunEntry, literals: dict[str, ChangedLiteral] | None) -> dict[str, Any]:
         row = translate.row(entry, literals)

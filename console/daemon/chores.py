@@ -19,8 +19,8 @@ from console.daemon import budget
 from console.daemon.data_life import CapturingError
 from console.daemon.http import RefusedError
 from console.daemon.leftovers import leftover_path, leftover_paths, remove_all
+from console.daemon.references import run_named
 from store import archive, blob_use, disk_use, holes, paths, recovery, removal
-from store.queries import run_table
 from store.state_names import ULID
 from store.tarballs import ArchiveError
 
@@ -69,12 +69,7 @@ class Chores:
     def find(self, reference: str) -> Facts:
         """A run by any of its names. Raises RefusedError."""
         with self._database.reading() as cursor:
-            try:
-                found = run_table.find_run(cursor, reference)
-            except LookupError as error:
-                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-        if found is None:
-            raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
+            found = run_named(cursor, reference)
         return self._on_keeper(lambda: self._keeper.data_life.facts(found.id))
 
     def delete_run(self, work: Work, asked: Json) -> Json:

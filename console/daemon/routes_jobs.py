@@ -13,6 +13,7 @@ from starlette.routing import Route
 from console.daemon import launch, sweeps
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded
 from console.daemon.job_runs import Context, Wish, followers_of, job_named, job_of_argv, requests_for
+from console.daemon.references import run_named
 from console.jobs import spec, sweep_grid
 from console.jobs.spec import SpecError, command_text, default_name
 from console.jobs.sweep_grid import SweepError
@@ -179,12 +180,7 @@ class JobRoutes:
                     entries = run_table.runs_of_sweep(cursor, reference)
                     found |= {each.id: each for each in entries if everything or each.state in RETRIED_STATES}
                     continue
-                try:
-                    entry = run_table.find_run(cursor, reference)
-                except LookupError as error:
-                    raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-                if entry is None:
-                    raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
+                entry = run_named(cursor, reference)
                 found[entry.id] = entry
         if not found:
             raise RefusedError(409, "every run of it has finished", "--all enqueues those too")

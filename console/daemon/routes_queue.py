@@ -11,6 +11,7 @@ from starlette.routing import Route
 from console.daemon import queue_state, queue_view, sweeps, translate
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer
 from console.daemon.people import note_text
+from console.daemon.references import run_named
 from console.jobs.leases import NAME
 from console.jobs.queueing import PRIORITY_MAX
 from store.queries import run_table
@@ -162,12 +163,7 @@ class QueueRoutes:
                 ids += [each for each in self._keeper.scheduler.of_sweep(reference) if each not in ids]
                 continue
             with self._database.reading() as cursor:
-                try:
-                    found = run_table.find_run(cursor, reference)
-                except LookupError as error:
-                    raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-            if found is None:
-                raise RefusedError(404, f"no run {reference!r}", "`footplate queue` lists those that wait")
+                found = run_named(cursor, reference, "`footplate queue` lists those that wait")
             if found.id not in self._keeper.scheduler:
                 raise RefusedError(409, f"r{found.no} {found.name} does not wait ({found.state})")
             ids.append(found.id)

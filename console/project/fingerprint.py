@@ -8,6 +8,7 @@ What is neither file nor link is passed over, and so are empty folders.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import time
@@ -132,7 +133,12 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
     # What no set asks for now stays known: the next look may ask for it.
     gone = [path for path in rows if path not in ids and any(files.reaches(path) for files in wanted)]
     results = {}
+    is_same = not fresh and not gone and not unreadable
     for name, files in sets.items():
+        known = cache.sets.get(question_of(files)) if is_same else None
+        if known is not None:
+            results[name] = SetResult(*known)
+            continue
         members = ids if is_everything(files) else {path: ids[path] for path in ids if files.holds(path)}
         results[name] = SetResult(
             id=merkle(members),
@@ -147,8 +153,17 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
         new = [fresh[path][3] for path in (*results[name].added, *results[name].changed)]
         results[name].changed_at_s = max(new) / 1e9 if new else None
     cache.write(unsaved.items(), gone)
+    if not unreadable:
+        for name, files in sets.items():
+            if question_of(files) not in cache.sets:
+                cache.write_set(question_of(files), results[name].id, results[name].file_count)
     took_s = time.perf_counter() - began_s
     return Fingerprint(results, len(ids), hashed_count, hashed_bytes, total_bytes, took_s)
+
+
+def question_of(files: FileSet) -> str:
+    """What a cache knows a set by."""
+    return json.dumps([files.patterns, files.leave_out])
 
 
 def concerns(path: str, files: FileSet, *, is_file: bool) -> bool:

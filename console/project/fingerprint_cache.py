@@ -44,6 +44,8 @@ class Cache:
         self._path = path
         self._connection = self._open()
         self.rows: dict[str, Row] = {}
+        self.sets: dict[str, tuple[str, int]] = {}
+        """Id and number of files of whole sets, by what asks for them, as long as no row has changed since."""
         try:
             self.rows = self._read()
         except (sqlite3.DatabaseError, TypeError, ValueError):
@@ -56,9 +58,17 @@ class Cache:
         removals = [(as_bytes(path),) for path in gone]
         if not upserts and not removals:
             return
+        self.sets.clear()
         with contextlib.suppress(sqlite3.DatabaseError), self._connection:
+            self._connection.execute("delete from file_set")
             self._connection.executemany("insert or replace into file values (?, ?, ?, ?, ?, ?, ?)", upserts)
             self._connection.executemany("delete from file where path = ?", removals)
+
+    def write_set(self, question: str, content_id: str, file_count: int) -> None:
+        """Keep the id of a whole set, now that the rows are those that it was made of."""
+        with contextlib.suppress(sqlite3.DatabaseError), self._connection:
+            row = (question, content_id, file_count)
+            self._connection.execute("insert or replace into file_set values (?, ?, ?)", row)
 
     def close(self) -> None:
         """Close the file."""
@@ -78,6 +88,9 @@ class Cache:
         self._connection.execute("begin")
         paths = self._connection.execute("select path from file order by path").fetchall()
         rows = self._connection.execute(f"select {columns} from file order by path").fetchall()
+        self.sets = {
+            asked: (set_id, count) for asked, set_id, count in self._connection.execute("select * from file_set")
+        }
         self._connection.rollback()
         # Decoded at once: no path holds a NUL.
         names = os.fsdecode(b"\0".join(path for (path,) in paths)).split("\0") if paths else []
@@ -117,6 +130,9 @@ class Cache:
         self._connection.execute(
             "create table if not exists file (path blob primary key, inode integer, size_bytes integer,"
             " mtime_ns integer, ctime_ns integer, read_at_ns integer, id text) without rowid"
+        )
+        self._connection.execute(
+            "create table if not exists file_set (question text primary key, id text, file_count integer) without rowid"
         )
         self._connection.execute(f"pragma user_version = {VERSION}")
 
