@@ -94,7 +94,7 @@ def fill(home: Home, chance: random.Random) -> None:
         recent = ids[-200:]
         after = chance.sample(recent, k=min(len(recent), chance.choice([0, 0, 1, 2])))
         asked = {
-            "argv": ["sleep", "1"],
+            "argv": ["sleep", "10"],
             "working_dir": "/",
             "environment": environment,
             "queueing": {
@@ -125,7 +125,7 @@ def fill(home: Home, chance: random.Random) -> None:
 
 
 def scheduler_percent(folder: Path) -> tuple[float, float]:
-    """Percent of a core that the daemon uses while four of 10,000 waiting runs live, each for a second.
+    """Percent of a core that the daemon uses while four of 10,000 waiting runs live, each for ten seconds.
 
     The second figure is a daemon with four live runs that sleep and nothing in the queue.
     """
@@ -167,7 +167,7 @@ FIGURES = {
     "enqueue": ("enqueue a sweep of 1,000 runs", "s", 2.0, enqueue_seconds, ""),
     "start": ("answer to the first statement of the command, a slot being free", "ms", 100.0, start_ms, "bare python"),
     "scheduler": (
-        "daemon, 10,000 waiting, four live runs of 1 s",
+        "daemon, 10,000 waiting, four live runs of 10 s",
         "% of a core",
         5.0,
         scheduler_percent,

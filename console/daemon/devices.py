@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 from console.jobs import leases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from console.daemon.queue_state import QueueState
     from console.jobs.leases import Lease
-    from console.jobs.run_queue import Waiting
 
 
 class Devices:
@@ -22,13 +19,8 @@ class Devices:
         self.of: dict[str, tuple[str, ...]] = {}
         """Names of the devices of a live run, by its id, as far as this daemon gave them."""
 
-    def take_free(self, waiting: Iterable[Waiting]) -> list[Lease] | None:
-        """Every device that nobody has; None when none of those who wait wants any.
-
-        All of them, because only a device that is taken is known to be free; what is not given away is let go again.
-        """
-        if not self._state.devices or not any(each.wants.devices for each in waiting):
-            return None
+    def take_free(self) -> list[Lease]:
+        """Every device that nobody has: only what is taken is known to be free; what is not given is let go again."""
         taken = [leases.take(self._state.devices_dir, name) for name in self._state.devices]
         return [lease for lease in taken if lease is not None]
 

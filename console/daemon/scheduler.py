@@ -91,6 +91,8 @@ class Scheduler:
         self.activity = JobActivity(self.live)
         self._guard = SweepGuard(cursor)
         self._trust = TrustGate(ask_trust)
+        self._polled: set[str] = set()
+        """Waiting runs that a device of somebody else, or the time, may let start: nobody tells us of either."""
         self._due = True
         self._look_at_s = 0.0
         self._apply_pauses()
@@ -121,8 +123,11 @@ class Scheduler:
                 else:
                     entry.unmet = {after.run: after.on for after in each.queueing.after}
                 self.queue.add(entry, each.project)
+                if each.queueing.devices or attempt > 1:
+                    self._polled.add(each.id)
                 self._touch(each.id)
             known = {**self._specs, **{run_id: live.spec for run_id, live in self.live.items()}}
+            self._guard.meet(new)
             awaiting.settle(self.queue, [each.id for each in new], known, states, self._cursor())
         self._due = True
 
@@ -265,7 +270,7 @@ class Scheduler:
         now_s = time.monotonic()
         if not self._specs:
             self._due = False
-        elif self._due or now_s >= self._look_at_s:
+        elif self._due or ((self._polled or self._guard.watches) and now_s >= self._look_at_s):
             self._look_at_s = now_s + LEASE_LOOK_S
             self._due = False
             self._admit(found, now_s)
@@ -282,9 +287,9 @@ class Scheduler:
         return Free(slots, declared - mine, declared, taken, self._guard.scouts(lives))
 
     def _admit(self, found: Round, now_s: float) -> None:
-        self._guard.look(self._specs.values(), self.live.values(), now_s)
+        self._guard.look(self.live.values(), now_s)
         room = self.free()
-        in_hand = self.devices.take_free(self.queue.waiting.values())
+        in_hand = self.devices.take_free() if self._polled else None
         if in_hand is not None:
             room.devices = len(in_hand)
         with self.lock:
@@ -333,7 +338,9 @@ class Scheduler:
         """Record the end of runs that were stopped, or that what they waited for has ruled out."""
         ended_count = 0
         while ended_count < ENDS_AT_ONCE:
-            ends = [(run_id, stop_loss(actor)) for run_id, actor in self._stops.items() if run_id in self._specs]
+            ends = [
+                (run_id, reconcile.stop_loss(actor)) for run_id, actor in self._stops.items() if run_id in self._specs
+            ]
             ends += [
                 (run_id, Loss("skipped", "skipped", reason))
                 for run_id, reason in self.queue.doomed.items()
@@ -360,6 +367,7 @@ class Scheduler:
         with self.lock:
             self.queue.remove(run_id)
         self._specs.pop(run_id, None)
+        self._polled.discard(run_id)
         self._told.pop(run_id, None)
         self._changed.pop(run_id, None)
         self._stops.pop(run_id, None)
@@ -390,8 +398,3 @@ class Scheduler:
             if run_id in self._specs:
                 self._told.pop(run_id, None)
                 self._touch(run_id)
-
-
-def stop_loss(actor: str) -> Loss:
-    """The end of a run that somebody stopped before it started."""
-    return Loss("stopped", "stopped", f"stopped by {actor} before it started")

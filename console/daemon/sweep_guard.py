@@ -38,16 +38,22 @@ class SweepGuard:
         self._unproven: dict[str, bool] = {}
         """Whether none of its runs has shown yet that it works, by sweep."""
 
-    def look(self, waiting: Iterable[Spec], live: Iterable[Live], now_s: float) -> None:
-        """Take note of sweeps that are new here, and of runs that have lived long enough."""
-        for each in waiting:
-            sweep = each.queueing.sweep
-            if sweep and sweep not in self._unproven:
-                row = self._cursor().execute(WORKED_SQL, [sweep, GUARD_S]).fetchone()
-                self._unproven[sweep] = not (row and row[0])
+    def meet(self, waiting: Iterable[Spec]) -> None:
+        """Take note of sweeps that are new here."""
+        for sweep in {each.queueing.sweep for each in waiting} - {""} - self._unproven.keys():
+            row = self._cursor().execute(WORKED_SQL, [sweep, GUARD_S]).fetchone()
+            self._unproven[sweep] = not (row and row[0])
+
+    def look(self, live: Iterable[Live], now_s: float) -> None:
+        """Take note of runs that have lived long enough."""
         for run in live:
             if now_s - run.since_s >= GUARD_S and self._unproven.get(run.spec.queueing.sweep):
                 self._unproven[run.spec.queueing.sweep] = False
+
+    @property
+    def watches(self) -> bool:
+        """Whether the time may let more of a sweep start."""
+        return any(self._unproven.values())
 
     def scouts(self, live: Collection[Live]) -> dict[str, int]:
         """Sweeps that only one run at a time may be started of: the number of the one that runs, or 0."""

@@ -232,8 +232,7 @@ class WatchedRun:
         stop = None if self.stop_signalled else reconcile.read_object(f"{self.run_dir}/stop.json")
         if judgement in ("start", "held"):
             if stop is not None:
-                loss = Loss("stopped", "stopped", f"stopped by {stop.get('actor')} before it started")
-                launch.record_loss(self.run_dir, facts.attempt, loss)
+                launch.record_loss(self.run_dir, facts.attempt, reconcile.stop_loss(stop.get("actor")))
             elif judgement == "start":
                 self._start_again(facts.attempt)
         elif judgement in reconcile.LOSSES:

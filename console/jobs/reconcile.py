@@ -36,6 +36,11 @@ LOSSES: Final[dict[Judgement, Loss]] = {
 """What a daemon records in reconciled.json when nobody else can."""
 
 
+def stop_loss(actor: object) -> Loss:
+    """The end of a run that somebody stopped before it started."""
+    return Loss("stopped", "stopped", f"stopped by {actor} before it started")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is found in a run directory and in /proc about the present attempt."""
