@@ -282,7 +282,7 @@ class Keeper:
     def _tick_s(self) -> float:
         if self._watched or self.captures.busy or self._params_due:
             return TICK_S
-        return WAITING_TICK_S if self.scheduler.waits else IDLE_TICK_S
+        return WAITING_TICK_S if len(self.scheduler) else IDLE_TICK_S
 
     def _reopen(self) -> None:
         """Go on after a fatal error of DuckDB, such as a checkpoint on a full disk. Raises duckdb.Error."""

@@ -103,11 +103,6 @@ class Scheduler:
     def __len__(self) -> int:
         return len(self._specs)
 
-    @property
-    def waits(self) -> bool:
-        """Whether there is anything to look after."""
-        return bool(self._specs)
-
     def add(self, new: Sequence[Spec], *, attempt: int = 1, note: str = "", states: Mapping[str, str]) -> None:
         """Take runs in that have not started; `states` says where the runs stand that they wait for."""
         with self.lock:
