@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import marshal
 import os
 import stat
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from blake3 import blake3
 
-from console.project.fingerprint_cache import Cache, Facts, Row, counts_for
+from console.project.fingerprint_cache import Cache, Facts, Row, Settled, counts_for
 from store import paths
 
 if TYPE_CHECKING:
@@ -103,12 +104,22 @@ def scan(root: str, cache_path: str, sets: Mapping[str, FileSet]) -> Fingerprint
 def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -> Fingerprint:
     """As `scan`, with a cache that is open."""
     unreadable: list[Unreadable] = []
+    wanted = list(sets.values())
+    found = list(walk(root, wanted, unreadable))
+    question = json.dumps(sorted({question_of(files) for files in wanted}))
+    # Version 2 of marshal writes equal lists alike.
+    facts_id = blake3(marshal.dumps(found, 2)).hexdigest()
+    last = cache.looks.get(question)
+    if last is not None and not unreadable and last.facts_id == facts_id:
+        kept = json.loads(last.sets)
+        known = {name: SetResult(*kept[question_of(files)]) for name, files in sets.items()}
+        return Fingerprint(known, last.file_count, 0, 0, last.total_bytes, time.perf_counter() - began_s)
     ids: dict[str, str] = {}
     fresh: dict[str, Row] = {}
     hashed_count = hashed_bytes = total_bytes = 0
-    wanted = list(sets.values())
+    is_settled = True
     rows, unsaved, save_at_s = cache.rows, dict[str, Row](), time.monotonic() + SAVE_EVERY_S
-    for path, facts, link in walk(root, wanted, unreadable):
+    for path, facts, link in found:
         row = rows.get(path)
         total_bytes += facts[1]
         if row is not None and counts_for(row, facts):
@@ -117,12 +128,14 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
         try:
             row = read_file(os.path.join(root, path), facts, link)
         except FileNotFoundError:
+            is_settled = False
             continue  # it vanished meanwhile
         except OSError as error:
             unreadable.append(Unreadable(path, error.strerror or str(error)))
             ids[path] = MISSING
             continue
         ids[path] = row[5]
+        is_settled = is_settled and counts_for(row, facts)
         fresh[path] = unsaved[path] = row
         if time.monotonic() > save_at_s:
             cache.write(unsaved.items(), ())
@@ -133,12 +146,7 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
     # What no set asks for now stays known: the next look may ask for it.
     gone = [path for path in rows if path not in ids and any(files.reaches(path) for files in wanted)]
     results = {}
-    is_same = not fresh and not gone and not unreadable
     for name, files in sets.items():
-        known = cache.sets.get(question_of(files)) if is_same else None
-        if known is not None:
-            results[name] = SetResult(*known)
-            continue
         members = ids if is_everything(files) else {path: ids[path] for path in ids if files.holds(path)}
         results[name] = SetResult(
             id=merkle(members),
@@ -153,10 +161,9 @@ def look(root: str, cache: Cache, sets: Mapping[str, FileSet], began_s: float) -
         new = [fresh[path][3] for path in (*results[name].added, *results[name].changed)]
         results[name].changed_at_s = max(new) / 1e9 if new else None
     cache.write(unsaved.items(), gone)
-    if not unreadable:
-        for name, files in sets.items():
-            if question_of(files) not in cache.sets:
-                cache.write_set(question_of(files), results[name].id, results[name].file_count)
+    if is_settled and not unreadable:
+        kept = {question_of(files): (results[name].id, results[name].file_count) for name, files in sets.items()}
+        cache.write_look(question, Settled(facts_id, len(ids), total_bytes, json.dumps(kept)))
     took_s = time.perf_counter() - began_s
     return Fingerprint(results, len(ids), hashed_count, hashed_bytes, total_bytes, took_s)
 

@@ -11,12 +11,13 @@ import contextlib
 import errno
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Final, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VERSION: Final = 1
+VERSION: Final = 2
 RACY_NS: Final = 2_000_000_000
 NOT_SYNCHRONOUS: Final = "pragma synchronous = off"
 """Losing it with the power costs one cold look."""
@@ -32,6 +33,17 @@ fifty thousand of them with names take half a second.
 """
 
 
+class Settled(NamedTuple):
+    """A look whose files were all old enough when they were read: the same facts again mean the same ids."""
+
+    facts_id: str
+    """Of the facts of all its files, in the order of the walk."""
+    file_count: int
+    total_bytes: int
+    sets: str
+    """JSON: id and number of files of each set, by what asks for it."""
+
+
 def counts_for(row: Row, facts: Facts) -> bool:
     """Whether the id of a row is still that of the file."""
     return row[:4] == facts and max(row[2], row[3]) + RACY_NS <= row[4]
@@ -43,14 +55,22 @@ class Cache:
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection = self._open()
-        self.rows: dict[str, Row] = {}
-        self.sets: dict[str, tuple[str, int]] = {}
-        """Id and number of files of whole sets, by what asks for them, as long as no row has changed since."""
+        self.looks: dict[str, Settled] = {}
+        """Looks as long as no row has changed since, by what asked for them."""
         try:
-            self.rows = self._read()
+            self.looks = self._read_looks()
         except (sqlite3.DatabaseError, TypeError, ValueError):
             # It is no database, or rows of another kind are in it.
             self._begin_anew()
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """What is known of each file. Read when it is asked for: fifty thousand of them take a tenth of a second."""
+        try:
+            return self._read_rows()
+        except (sqlite3.DatabaseError, TypeError, ValueError):
+            self._begin_anew()
+            return {}
 
     def write(self, changed: Iterable[tuple[str, Row]], gone: Iterable[str]) -> None:
         """Bring the file up to date; what cannot be written is read again next time."""
@@ -58,17 +78,16 @@ class Cache:
         removals = [(as_bytes(path),) for path in gone]
         if not upserts and not removals:
             return
-        self.sets.clear()
+        self.looks.clear()
         with contextlib.suppress(sqlite3.DatabaseError), self._connection:
-            self._connection.execute("delete from file_set")
+            self._connection.execute("delete from look")
             self._connection.executemany("insert or replace into file values (?, ?, ?, ?, ?, ?, ?)", upserts)
             self._connection.executemany("delete from file where path = ?", removals)
 
-    def write_set(self, question: str, content_id: str, file_count: int) -> None:
-        """Keep the id of a whole set, now that the rows are those that it was made of."""
+    def write_look(self, question: str, look: Settled) -> None:
+        """Keep what a whole look came to, now that the rows are those that it was made of."""
         with contextlib.suppress(sqlite3.DatabaseError), self._connection:
-            row = (question, content_id, file_count)
-            self._connection.execute("insert or replace into file_set values (?, ?, ?)", row)
+            self._connection.execute("insert or replace into look values (?, ?, ?, ?, ?)", (question, *look))
 
     def close(self) -> None:
         """Close the file."""
@@ -79,18 +98,19 @@ class Cache:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return sqlite3.connect(self._path, timeout=30.0)
 
-    def _read(self) -> dict[str, Row]:
+    def _read_looks(self) -> dict[str, Settled]:
         self._connection.execute(NOT_SYNCHRONOUS)
         if self._version() != VERSION:
             self._take_in()
+        columns = "question, facts_id, file_count, total_bytes, sets"
+        return {question: Settled(*rest) for question, *rest in self._connection.execute(f"select {columns} from look")}
+
+    def _read_rows(self) -> dict[str, Row]:
         columns = "inode, size_bytes, mtime_ns, ctime_ns, read_at_ns, id"
         # In one transaction: another process may be writing rows of the same folder.
         self._connection.execute("begin")
         paths = self._connection.execute("select path from file order by path").fetchall()
         rows = self._connection.execute(f"select {columns} from file order by path").fetchall()
-        self.sets = {
-            asked: (set_id, count) for asked, set_id, count in self._connection.execute("select * from file_set")
-        }
         self._connection.rollback()
         # Decoded at once: no path holds a NUL.
         names = os.fsdecode(b"\0".join(path for (path,) in paths)).split("\0") if paths else []
@@ -112,6 +132,7 @@ class Cache:
             self._begin_anew()
 
     def _begin_anew(self) -> None:
+        self.looks = {}
         self._connection.close()
         for name in (self._path, f"{self._path}-journal"):
             with contextlib.suppress(FileNotFoundError):
@@ -132,7 +153,8 @@ class Cache:
             " mtime_ns integer, ctime_ns integer, read_at_ns integer, id text) without rowid"
         )
         self._connection.execute(
-            "create table if not exists file_set (question text primary key, id text, file_count integer) without rowid"
+            "create table if not exists look (question text primary key, facts_id text, file_count integer,"
+            " total_bytes integer, sets text) without rowid"
         )
         self._connection.execute(f"pragma user_version = {VERSION}")
 
