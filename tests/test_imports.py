@@ -59,6 +59,8 @@ def test_the_supervisor_uses_the_standard_library_only() -> None:
     foreign = loaded - sys.stdlib_module_names - {"__main__", "console", "store"}
     # What the interpreter's own start-up brings (editable installs, site customisation) is not ours.
     assert foreign - loaded_after("pass") == set()
+    # Every run waits for these imports.
+    assert loaded & {"dataclasses", "inspect", "asyncio", "http"} == set()
 
 
 @pytest.mark.parametrize("package", ["console", "store"])
