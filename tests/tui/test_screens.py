@@ -42,6 +42,25 @@ def test_without_runs_the_first_steps_are_shown() -> None:
     asyncio.run(drive())
 
 
+def test_keys_are_never_typed_into_a_filter_that_is_not_open() -> None:
+    async def drive() -> None:
+        box = Box()
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            await press(pilot, "9")
+            assert "─ Projects" in screen_text(app)
+            await press(pilot, "2")
+            box.details.append(make_run(1, "first one"))
+            box.tell()
+            await until(pilot, lambda: "first one" in screen_text(app))
+            await press(pilot, "9", "2", "tab", "tab", "z", "9")
+            assert "─ Projects" in screen_text(app)
+            await press(pilot, "2")
+            assert "first one" in screen_text(app)
+            assert isinstance(app.focused, VirtualTable)
+
+    asyncio.run(drive())
+
+
 def test_filter_as_typed_kept_and_cleared() -> None:
     async def drive() -> None:
         box = example_box()

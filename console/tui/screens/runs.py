@@ -136,6 +136,8 @@ class RunsScreen(FootplateScreen):
         table.set_row_count(page.matched_count)
         self._put_rows(page.offset)
         self.set_class(page.total_count == 0, "-no-runs")
+        if page.total_count and self.focused is None:
+            self.call_after_refresh(table.focus)
         self._show_title()
         self._show_run()
         self.show_header()

@@ -84,6 +84,8 @@ class Prompt(Horizontal):
     def on_mount(self) -> None:
         """No blinking, no debounce before there is something to debounce."""
         self.text_input.cursor_blink = False
+        # Hidden it must not take the keys: Textual hands the focus of a table that hides to whatever can have it.
+        self.text_input.can_focus = False
         self._pause = Pause(self, TYPING_PAUSE_S, self._say)
 
     @property
@@ -97,6 +99,7 @@ class Prompt(Horizontal):
         with self.prevent(Input.Changed):
             self.text_input.value = text
         self.text_input.cursor_position = len(text)
+        self.text_input.can_focus = True
         self.text_input.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -108,6 +111,7 @@ class Prompt(Horizontal):
         """Say what was typed last, then hide; the message goes on to the screen."""
         self._pause.cancel()
         self.remove_class("-open")
+        self.text_input.can_focus = False
 
     def _say(self) -> None:
         self.post_message(self.Typed(self.text_input.value))
