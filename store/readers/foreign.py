@@ -148,7 +148,8 @@ class Tally:
         self.count += len(steps)
         finite = values if all(map(math.isfinite, values)) else list(filter(math.isfinite, values))
         if finite:
-            self.minimum, self.maximum = min(self.minimum, min(finite)), max(self.maximum, max(finite))
+            low, high = min(finite), max(finite)
+            self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
 
     def final(self) -> MetricFinal:
         """What they come to."""
