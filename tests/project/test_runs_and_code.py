@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -139,8 +140,13 @@ def test_a_capture_that_was_interrupted_says_so(home: Home, tmp_path: Path) -> N
     os.unlink(f"{run_dir}/code/capture.json")
     assert code_of(home, "r1") == {"state": "n/a: interrupted"}
     assert "code       n/a: interrupted" in home.footplate("show", "r1").stdout
-    os.unlink(f"{run_dir}/code/variables.json")
-    os.rmdir(f"{run_dir}/code")
+
+    def is_gone() -> bool:
+        # A daemon that was killed before it took the params in has them read once more.
+        shutil.rmtree(f"{run_dir}/code", ignore_errors=True)
+        return not os.path.exists(f"{run_dir}/code")
+
+    wait_until(is_gone)
     assert home.client().run("r1").code == {}
 
 
