@@ -3,6 +3,7 @@
     capture RUN_DIR STAGE [RUN_DIR STAGE ...]   STAGE: `enqueue`, the number of the attempt that starts, or `ended`
     forget-copy RUN_DIR                         take the copy of a run away that is over (isolate = "worktree")
     fingerprint                                 what the files of a folder hold: asked on stdin, answered on stdout
+    read ROOT                                   what trackers have written below a folder, as long as stdin is open
 
 Input by path, output as files of the run directory. Niced, with a memory limit and an end: it outlives a killed daemon
 by seconds at most, and what it was doing is then finished.
@@ -116,6 +117,11 @@ def main(arguments: list[str]) -> int:
         isolation.take_away(home, run_dir, os.path.basename(run_dir))
     elif task == "fingerprint":
         return fingerprint()
+    elif task == "read":
+        from console.project import reading
+
+        signal.alarm(0)  # it ends with its stdin, and so with the daemon
+        return reading.serve(rest[0])
     else:
         print(f"unknown task {task!r}", file=sys.stderr)
         return 1

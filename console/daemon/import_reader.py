@@ -1,0 +1,109 @@
+"""One reader process of an import: started, asked, listened to, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from console.jobs.process_tree import environment_of_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PIECE_BYTES: Final = 1 << 20
+LINE_MAX_BYTES: Final = 256 << 20
+QUESTIONS_MAX_BYTES: Final = 64 << 20
+
+
+class ReaderProcess:
+    """Belongs to the thread of `Imports`; nothing here blocks."""
+
+    def __init__(self, root: str, first: Mapping[str, Any]) -> None:
+        # What it prints beside the protocol goes to the daemon's log.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "console.worker", "read", root],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            env=environment_of_ours(os.environ),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+        self._questions = b""
+        self._data = b""
+        self.started_s = time.monotonic()
+        self.ask(first)
+
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when it says something."""
+        return self._stdout
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether `push` has something to do."""
+        return bool(self._questions)
+
+    def ask(self, question: Mapping[str, Any]) -> None:
+        """Send a line, as soon as the pipe takes it."""
+        self._questions += json.dumps(question).encode() + b"\n"
+        self.push()
+
+    def push(self) -> None:
+        """Hand on what waits to be sent."""
+        while self._questions:
+            try:
+                sent = os.write(self._stdin, self._questions)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._questions = b""  # it is dead, and that is found out elsewhere
+                return
+            self._questions = self._questions[sent:]
+
+    def hear(self) -> list[dict[str, Any]]:
+        """What it has said since the last call; lines that are none of ours are passed over."""
+        try:
+            piece = os.read(self._stdout, PIECE_BYTES)
+        except BlockingIOError:
+            return []
+        if not piece or len(self._data) > LINE_MAX_BYTES:
+            return []
+        *lines, self._data = (self._data + piece).split(b"\n")
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                record = orjson.loads(line)
+                if isinstance(record, dict):
+                    found.append(record)
+        return found
+
+    @property
+    def end_code(self) -> int | None:
+        """How it ended; None while it lives."""
+        return self._process.poll()
+
+    def end(self) -> None:
+        """Kill it; it has nothing that could be lost."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            # One that hangs in the kernel dies when its server answers; nobody waits for that.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()

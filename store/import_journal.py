@@ -1,0 +1,157 @@
+"""The journal of an import, `imports/<id>/runs.jsonl`: what trackers said of their runs, in the order it was taken in.
+
+The files of a tracker may be gone tomorrow; from this journal the index is built anew to the same runs, numbers, values
+and times, without reading a foreign file again. Its records (journal lines):
+
+    {"kind": "header", "format": 1, "import": id}
+    {"kind": "run", "id": ULID, "no": n, "place": path, "project": p, "state": s, "cause": c, "facts": {...}}
+                                                               replaces what was said of the run
+    {"kind": "state", "id": ULID, "state": s, "cause": c}      time has passed, its files have not changed
+    {"kind": "points", "id": ULID, "no": n, "from_start": b, "columns": {key: [steps, times, values]}}
+    {"kind": "forgotten", "id": ULID, "place": path, "key": k}                         a person deleted it
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from store import journal
+from store.readers.foreign import Artifact, Column, ForeignRun, MetricFinal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT: Final = 1
+STRETCH_BYTES: Final = 8 << 20
+STALE_AFTER_S: Final = 600.0
+"""A run that says it is running and was not written to for so long is stale."""
+NAMES: Final = {
+    "mlflow": "MLflow",
+    "tensorboard": "TensorBoard",
+    "wandb": "W&B",
+    "lightning": "Lightning",
+    "huggingface": "Hugging Face",
+    "dvclive": "DVCLive",
+    "trackio": "trackio",
+}
+_NOT_FACTS: Final = ("points", "from_start")
+_FACTS: Final = tuple(each.name for each in fields(ForeignRun) if each.name not in _NOT_FACTS)
+
+
+class Standing(NamedTuple):
+    """How a run stands, by what its tracker says and when it last wrote."""
+
+    state: str
+    cause: str
+    """Why we say so; empty where the tracker says it plainly."""
+
+
+def standing(said: str, tracker: str, written_at_s: float, now_s: float, exit_code: int | None = None) -> Standing:
+    """The state of an imported run. Running only while its files are written to."""
+    name = NAMES.get(tracker, tracker)
+    if said == "finished":
+        return Standing("finished", "")
+    if said == "failed":
+        return Standing("failed", f"exit code {exit_code}" if exit_code else f"failed, as {name} says")
+    if said == "killed":
+        return Standing("stopped", f"killed, as {name} says")
+    if said == "scheduled":
+        return Standing("unknown", f"scheduled, as {name} says")
+    if now_s - written_at_s < STALE_AFTER_S:
+        return Standing("running", "")
+    if said == "running":
+        return Standing("stale", f"{name} says running, but nothing has been written since")
+    return Standing("unknown", f"{name} does not record how a run ended")
+
+
+def folder_of(home: str, import_id: str) -> str:
+    """Where what is known of an import lies."""
+    return os.path.join(home, "imports", import_id)
+
+
+def path_of(home: str, import_id: str) -> str:
+    """Its journal."""
+    return os.path.join(folder_of(home, import_id), "runs.jsonl")
+
+
+def facts_of(run: ForeignRun) -> dict[str, Any]:
+    """A run without its points, as JSON can carry it."""
+    facts = {name: getattr(run, name) for name in _FACTS}
+    facts["metrics"] = {key: encoded(final) for key, final in run.metrics.items()}
+    facts["artifacts"] = [list(each) for each in run.artifacts]
+    return facts
+
+
+def run_of(facts: dict[str, Any]) -> ForeignRun:
+    """The run that `facts_of` wrote down. Raises TypeError, ValueError, KeyError for anything else."""
+    known = {name: facts[name] for name in _FACTS if name in facts}
+    known["metrics"] = {key: decoded(final) for key, final in facts["metrics"].items()}
+    known["artifacts"] = [Artifact(str(path), int(size), str(kind)) for path, size, kind in facts["artifacts"]]
+    return ForeignRun(**known)
+
+
+def encoded(final: MetricFinal) -> list[Any]:
+    """Numbers as JSON can carry them."""
+    return [number(final[0]), *final[1:]]
+
+
+def decoded(final: list[Any]) -> MetricFinal:
+    """The inverse of `encoded`."""
+    last, *rest = final
+    return MetricFinal(float(last), *rest)
+
+
+def number(value: float) -> float | str:
+    """What is not finite as a text that float() reads."""
+    return value if math.isfinite(value) else str(value)
+
+
+def columns_of(points: dict[str, Column]) -> dict[str, Any]:
+    """Points as JSON can carry them."""
+    return {key: [each.steps, each.at_us, list(map(number, each.values))] for key, each in points.items()}
+
+
+def points_of(columns: dict[str, Any]) -> dict[str, Column]:
+    """The inverse of `columns_of`. Raises TypeError, ValueError."""
+    return {key: Column(steps, at_us, list(map(float, values))) for key, (steps, at_us, values) in columns.items()}
+
+
+def records(path: str, start: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """Each record from byte `start` on with the offset after it; None for a line that is damaged."""
+    while True:
+        lines, end = journal.read_from(path, start, STRETCH_BYTES)
+        if end == start:
+            return
+        for line in lines:
+            start += len(line) + 1
+            yield decode(line), start
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The record of a journal line; None for a line that is torn or not ours."""
+    body = journal.checked_body(line)
+    if body is None:
+        return None
+    try:
+        record = orjson.loads(body)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("kind"), str) else None
+
+
+def as_dict(run: ForeignRun) -> dict[str, Any]:
+    """Everything of a run, for a pipe."""
+    return facts_of(run) | {"points": columns_of(run.points), "from_start": run.from_start}
+
+
+def from_dict(record: dict[str, Any]) -> ForeignRun:
+    """The inverse of `as_dict`. Raises TypeError, ValueError, KeyError."""
+    run = run_of(record)
+    run.points = points_of(record["points"])
+    run.from_start = bool(record["from_start"])
+    return run
