@@ -17,6 +17,9 @@ COMMANDS: Final[dict[str, str]] = {
     "stop": "end runs: TERM, then KILL after the grace time",
     "release": "let runs start that are held since a reboot",
     "watch": "look after a folder: its manifest, its files, its runs",
+    "import": "take in the runs that MLflow, W&B, TensorBoard and others have written",
+    "imports": "the folders whose runs were taken in, and how far that is",
+    "artifacts": "the files that an imported run left behind",
     "unwatch": "look after a folder no more",
     "projects": "watched folders, their jobs and triggers",
     "fingerprint": "one id for what the files of a folder hold",
@@ -90,7 +93,7 @@ def run_command(name: str, argv: list[str]) -> int:
     from console.client import ClientError
 
     client.voice = client.Voice(ask if sys.stdin.isatty() and sys.stderr.isatty() else None, say)
-    module = importlib.import_module(f"console.cli.{name}")
+    module = importlib.import_module(f"console.cli.{'import_runs' if name == 'import' else name}")
     # Prompts and status bars call `footplate ps` all the time: argparse would be a tenth of what it takes.
     options = module.NO_OPTIONS if not argv and hasattr(module, "NO_OPTIONS") else parse(name, module, argv)
     try:

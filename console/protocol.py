@@ -121,6 +121,10 @@ class RunRow(NamedTuple):
     """The job of a manifest that it was made from."""
     param_sources: dict[str, str] = {}  # noqa: RUF012 - never changed
     """Where params were read that the command line does not state: a file's name, `.hydra`, `train.py:12`."""
+    tracker: str = ""
+    """Who wrote it down, such as mlflow or tensorboard; empty for a run that footplate started."""
+    written_at_s: float | None = None
+    """Of an imported run: when its files were last written to."""
 
     @property
     def label(self) -> str:
@@ -162,6 +166,16 @@ class Attempt(NamedTuple):
     cause_kind: str
 
 
+class Artifact(NamedTuple):
+    """A file that a run left behind."""
+
+    path: str
+    """Relative to its folder of artifacts, or as the tracker names it."""
+    size_bytes: int
+    kind: str
+    """image, table, model, text, audio, video or file."""
+
+
 class Usage(NamedTuple):
     """What the processes of a run used; None where it was not measured."""
 
@@ -200,6 +214,12 @@ class RunDetail(NamedTuple):
     interpreter: str = ""
     notice: str = ""
     """What a person should know of how the run is accompanied, such as a log that was cut; may be empty."""
+    source_path: str = ""
+    """Of an imported run: the file or folder that it was read from."""
+    source_group: str = ""
+    """What its tracker sorts it under, such as an experiment."""
+    artifacts: tuple[Artifact, ...] = ()
+    """What it left behind, as its tracker lists it."""
     code: Json = None
     """What was captured of the code, an object as in code/capture.json; empty or None when nothing was."""
 
@@ -362,6 +382,7 @@ def decode_detail(data: dict[str, Json]) -> RunDetail:
         metrics=tuple(map(decode_metric, data["metrics"])),
         notes=tuple(pick(Note, note) for note in data.get("notes", ())),
         attempts=tuple(pick(Attempt, attempt) for attempt in data.get("attempts", ())),
+        artifacts=tuple(Artifact(*each) for each in data.get("artifacts", ())),
         usage=pick(Usage, data["usage"]) if "usage" in data else Usage(None, None, None),
     )
 

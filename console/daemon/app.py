@@ -19,6 +19,7 @@ from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.references import run_named
 from console.daemon.routes_daemon import DaemonRoutes
+from console.daemon.routes_imports import ImportRoutes
 from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_people import PeopleRoutes
 from console.daemon.routes_projects import ProjectRoutes
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from console.daemon.changes import Changes
+    from console.daemon.imports import Imports
     from console.daemon.keeper import Keeper
     from console.daemon.projects import Projects
     from console.daemon.upkeep import Upkeep
@@ -47,6 +49,8 @@ Application: TypeAlias = Starlette
 FAILED_WINDOW_S: Final = 86400.0
 PAGE_MAX: Final = 10_000
 RAW_MAX_BYTES: Final = 1 << 20
+POINTS_TIMEOUT_S: Final = 5.0
+"""How long a client waits for the first look at the points of an imported run; the next call finds them."""
 
 
 class Routes:
@@ -60,7 +64,9 @@ class Routes:
         changes: Changes,
         upkeep: Upkeep,
         projects: Projects,
+        imports: Imports,
     ) -> None:
+        self._imports = imports
         self._upkeep = upkeep
         self._projects = projects
         self._home = home
@@ -186,6 +192,8 @@ class Routes:
             with self._database.reading() as cursor:
                 return binned(cursor, found.no, key, bins, fold)
 
+        if found.tracker and not found.is_followed:
+            await self._points_of(found)
         series = await asyncio.to_thread(read)
         if series is None:
             which = "" if fold is None else f" with a fold {fold}"
@@ -251,6 +259,15 @@ class Routes:
         view = request.query_params.get("view", "runs")
         return answer((await self._changes.wait(view, integer(request, "since", 0)))._asdict())
 
+    async def _points_of(self, found: RunEntry) -> None:
+        """Have the points of an imported run read, and wait a while for them."""
+        since = self._changes.position
+        if not await asyncio.wrap_future(self._imports.call(lambda: self._imports.follow(found.id))):
+            return
+        deadline_s = time.monotonic() + POINTS_TIMEOUT_S
+        while time.monotonic() < deadline_s and not (await asyncio.to_thread(self._find, found.id)).is_followed:
+            since = (await self._changes.wait(f"run:{found.id}", since)).position
+
     async def _command(self, command: Callable[[], Any]) -> Any:
         return await asyncio.wrap_future(self._keeper.call(command))
 
@@ -272,9 +289,12 @@ class Routes:
             skipped = skipped_lines(cursor, found.id)
             notes = run_table.notes_of(cursor, found.id)
             literals = changed_literals(cursor, [found.id]).get(found.id)
+            artifacts = run_table.artifacts_of(cursor, found.id)
         ended = found.state in protocol.ENDED_STATES
-        pid, supervisor_pid = (None, None) if ended else launch.live_pids(run_dir)
-        detail = translate.detail(found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes, literals)
+        pid, supervisor_pid = (None, None) if ended or found.tracker else launch.live_pids(run_dir)
+        detail = translate.detail(
+            found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes, literals, artifacts
+        )
         if found.state in protocol.WAITING_STATES:
             detail["row"]["cause"] = self._keeper.scheduler.why(found.id) or found.cause
         if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):
@@ -289,10 +309,16 @@ class Routes:
 
 
 def build(
-    home: str, opened: database.Database, keeper: Keeper, changes: Changes, upkeep: Upkeep, projects: Projects
+    home: str,
+    opened: database.Database,
+    keeper: Keeper,
+    changes: Changes,
+    upkeep: Upkeep,
+    projects: Projects,
+    imports: Imports,
 ) -> Starlette:
     """The ASGI application."""
-    routes = Routes(home, opened, keeper, changes, upkeep, projects)
+    routes = Routes(home, opened, keeper, changes, upkeep, projects, imports)
     run = "/runs/{reference}"
     return Starlette(
         routes=[
@@ -313,6 +339,7 @@ def build(
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *ProjectRoutes(projects).table(),
+            *ImportRoutes(imports, keeper).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),

@@ -60,6 +60,10 @@ class Record(Protocol):
         """Record a command before it is carried out."""
 
 
+def no_import(_: str) -> None:
+    """There are no imports to tell."""
+
+
 class DataLife:
     """Belongs to the keeper's thread."""
 
@@ -84,6 +88,8 @@ class DataLife:
         self._live = live
         self._forget = forget
         self._capturing = capturing
+        self.forget_import: Callable[[str], None] = no_import
+        """Told of each run that is deleted: an imported one must not come back."""
         self._busy: dict[str, str] = {}
         self._highest_no: int | None = None
 
@@ -125,7 +131,7 @@ class DataLife:
     def check(self, found: Facts, doing: str, *, unpinned: bool) -> None:
         """Raises RefusedError for a run that has not ended, and with `unpinned` for one that is pinned."""
         label = f"r{found.no}"
-        if found.id in self._live or found.state not in ENDED_STATES:
+        if found.id in self._live or found.state not in (*ENDED_STATES, "stale", "unknown"):
             words = f"{found.words} is {found.state}: only runs that have ended can be {doing}"
             raise RefusedError(409, words, f"`footplate stop {label}` ends it")
         if unpinned and found.pinned:
@@ -147,6 +153,7 @@ class DataLife:
                     os.rename(old, new)
                     moved.append((old, new))
             self._sync_folders()
+            self.forget_import(run_id)
             self._forget_rows([(found.id, found.no)])
         except BaseException:
             for old, new in reversed(moved):
@@ -214,7 +221,7 @@ class DataLife:
         for run_id in {archive.run_id_of(name) for name in list_dir(archive.folder(self._home))} & names:
             archive.remove_packs(self._home, run_id)
         archived = archive.archived_runs(self._home)
-        rows = self._cursor().execute("select id, no, state, archived_at_s from run").fetchall()
+        rows = self._cursor().execute("select id, no, state, archived_at_s from run where tracker = ''").fetchall()
         missing = [(run_id, no) for run_id, no, *_ in rows if run_id not in names and run_id not in archived]
         if missing:
             deleted = deleted_runs(paths.command_journal_path(self._home)) | gone_runs(self._home)

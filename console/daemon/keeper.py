@@ -16,13 +16,14 @@ from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_
 from console.daemon.command_journal import CommandJournal
 from console.daemon.data_life import DataLife
 from console.daemon.enqueueing import Enqueuer
+from console.daemon.imports_taken import ImportsTaken
 from console.daemon.people import People
 from console.daemon.run_commands import RunCommands
 from console.daemon.scheduler import Scheduler
 from console.daemon.taking_up import fill_queue, take_up
 from console.daemon.watched import WatchedRun
 from console.protocol import ENDED_STATES
-from store import database, metric_pins, paths
+from store import database, import_journal, metric_pins, paths
 from store.ingest import Index
 from store.queries.literals import put_literals
 from store.rollups import roll_up, runs_to_roll_up
@@ -99,6 +100,8 @@ class Keeper:
             lambda: self._cursor,
             self._move_queue_on,
         )
+        self.imports_taken = ImportsTaken(home, lambda: self._cursor, lambda: self._index, self.data_life, changes)
+        self.data_life.forget_import = self.imports_taken.forget
         self._queue_has_more = False
         """There is more to do for the queue at once."""
         self._owed: dict[str, dict[str, Any]] = {}
@@ -108,6 +111,11 @@ class Keeper:
             self.data_life.settle(lambda: self._ending)
         except (OSError, database.Error) as error:
             report(f"what was begun with deleted and archived runs cannot be finished yet: {error}")
+        for import_id in import_journal.import_ids(home):
+            try:
+                self.imports_taken.catch_up(import_id)
+            except (OSError, database.Error, ValueError, KeyError, TypeError) as error:
+                report(f"the import {import_id} cannot be brought into the index yet: {error}")
         self._adopt_run_dirs()
         for run_dir in run_params.still_pending(self._cursor, home):
             self.captures.ask(run_dir, "ended")
@@ -140,6 +148,7 @@ class Keeper:
         for watched in self._watched.values():
             watched.close()
         self._journal.close()
+        self.imports_taken.close()
         self._cursor.close()
 
     def call(self, command: Callable[[], Result]) -> Future[Result]:
@@ -203,7 +212,7 @@ class Keeper:
 
     def _adopt_run_dirs(self) -> None:
         """Watch every run that the index does not know as ended; index the directories that it does not know."""
-        rows = self._cursor.execute("select id, state from run").fetchall()
+        rows = self._cursor.execute("select id, state from run where tracker = ''").fetchall()
         states: dict[str, str] = dict(rows)
         found = take_up(self.home, states, self.captures, report, shared=self._neighbours.shared)
         self._watched.update(found.watched)

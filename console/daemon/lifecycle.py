@@ -16,6 +16,7 @@ import uvicorn
 from console import daemon_process
 from console.daemon import app
 from console.daemon.changes import Changes
+from console.daemon.imports import Imports
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
 from console.daemon.projects import Projects
@@ -104,11 +105,14 @@ class Daemon:
         changes = Changes(loop)
         registry = Registry(self.home, report)
         keeper = Keeper(self.home, self._database, changes, registry)
+        imports = Imports(self.home, registry, keeper, changes, report)
         projects = Projects(registry, keeper, changes, report)
-        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep, projects))
+        projects.watched_folder, projects.left_folder = imports.read_watched, imports.leave_watched
+        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep, projects, imports))
         first = self._bind()
         keeper.start()
         projects.start()
+        imports.start()
         warming = loop.call_later(WARM_UP_AFTER_S, lambda: loop.run_in_executor(None, warm_up))
         serving = asyncio.create_task(server.serve(sockets=[first]))
         upkeep = asyncio.create_task(self._upkeep.run())
@@ -116,7 +120,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
         try:
-            await self._watch(server, keeper, projects, told_to_end)
+            await self._watch(server, keeper, projects, imports, told_to_end)
         finally:
             warming.cancel()
             upkeep.cancel()
@@ -124,6 +128,7 @@ class Daemon:
             server.end()
             await serving
             await asyncio.to_thread(projects.close)
+            await asyncio.to_thread(imports.close)
             await asyncio.to_thread(keeper.close)
             self._unlink_socket()
 
@@ -144,7 +149,9 @@ class Daemon:
         )
         return Server(config)
 
-    async def _watch(self, server: Server, keeper: Keeper, projects: Projects, told_to_end: asyncio.Event) -> None:
+    async def _watch(
+        self, server: Server, keeper: Keeper, projects: Projects, imports: Imports, told_to_end: asyncio.Event
+    ) -> None:
         """Every second: is the lock still ours, the socket still there, the keeper alive, anybody in need of us?"""
         needed_at_s = time.monotonic()
         while True:
@@ -168,7 +175,8 @@ class Daemon:
             if not self._socket_is_there():
                 report("the socket vanished: binding it again")
                 await self._add_socket(server)
-            if keeper.live_count or keeper.waiting_count or projects.needed or PeerCheckedProtocol.connection_count:
+            needed = keeper.live_count or keeper.waiting_count or projects.needed or imports.needed
+            if needed or PeerCheckedProtocol.connection_count:
                 needed_at_s = time.monotonic()
             elif time.monotonic() - needed_at_s > IDLE_EXIT_S:
                 report("nothing runs and nobody is connected: leaving")

@@ -72,6 +72,8 @@ def row(entry: RunEntry, literals: Mapping[str, ChangedLiteral] | None = None) -
         "tags": list(entry.tags),
         "sweep": entry.sweep,
         "job": entry.job,
+        "tracker": entry.tracker,
+        "written_at_s": entry.written_at_s,
     }
 
 
@@ -90,6 +92,7 @@ def detail(
     now_s: float,
     notes: Sequence[tuple[str, float, str, str]],
     literals: Mapping[str, ChangedLiteral] | None = None,
+    artifacts: Sequence[tuple[str, int, str]] = (),
 ) -> dict[str, Any]:
     """Everything about one run; the primary metric comes first."""
     primary = entry.metric.key if entry.metric is not None else None
@@ -109,6 +112,9 @@ def detail(
         "skipped_example": mask_text(skipped[1]),
         "now_s": now_s,
         "notes": list(map(note, notes)),
+        "source_path": launch.readable(entry.source_path),
+        "source_group": entry.source_group,
+        "artifacts": [[launch.readable(path), *rest] for path, *rest in artifacts],
         "usage": dict(zip(("user_cpu_s", "system_cpu_s", "max_resident_bytes"), entry.usage, strict=True)),
         **launch.facts_of_files(run_dir, entry.attempt),
     }

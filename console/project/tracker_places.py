@@ -25,7 +25,9 @@ READERS: Final = (
 """Modules of `store.readers`. Of those that read one folder, the first one's word counts where two say the same."""
 WHOLE_FOLDERS: Final = frozenset({"mlruns", "wandb", "mlartifacts"})
 """What is in them belongs to one tracker; the walk does not go on inside."""
-SKIPPED: Final = frozenset({"__pycache__", "__pypackages__", "conda-meta", "env", "node_modules", "site-packages", "venv"})
+SKIPPED: Final = frozenset(
+    {"__pycache__", "__pypackages__", "conda-meta", "env", "node_modules", "site-packages", "venv"}
+)
 FOLDERS_MAX: Final = 200_000
 DEPTH_MAX: Final = 12
 ENTRIES_MAX: Final = 100_000

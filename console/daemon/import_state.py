@@ -1,0 +1,90 @@
+"""One import as the thread of `Imports` keeps it, and as clients see it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from console.daemon.import_reader import ReaderProcess
+    from store.imported import Known
+
+
+@dataclass(slots=True)
+class Import:
+    """One folder that is read."""
+
+    id: str
+    root: str
+    by: str
+    since_s: float
+    watched: bool
+    """It belongs to a watched project and is read as long as that is watched."""
+    process: ReaderProcess | None = None
+    places: list[list[str]] = field(default_factory=list)
+    stopped: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
+    runs: dict[tuple[str, str], Known] = field(default_factory=dict)
+    """By place and key."""
+    forgotten: set[tuple[str, str]] = field(default_factory=set)
+    elsewhere: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Runs that another import has already, and its root."""
+    durable: list[dict[str, Any]] = field(default_factory=list)
+    passing: list[dict[str, Any]] = field(default_factory=list)
+    unwritten: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The latest of live runs that is not in the journal yet, by id."""
+    written_s: dict[str, float] = field(default_factory=dict)
+    looks: int = 0
+    """Of all its places, since the daemon started."""
+    changed_s: float = 0.0
+    """Monotonic: when a run of it was last new or changed."""
+    again_s: float = 0.0
+    """Monotonic: not before then is a process started."""
+    rested_s: float = -1e9
+    """Monotonic: when it was last read."""
+    deaths: int = 0
+    cancelled: bool = False
+    wanted: bool = True
+    """A look is owed."""
+
+
+def row_of(found: Import) -> dict[str, Any]:
+    """An import as JSON."""
+    states: dict[str, int] = {}
+    trackers: dict[str, int] = {}
+    for each in found.runs.values():
+        states[each.state] = states.get(each.state, 0) + 1
+        trackers[each.tracker] = trackers.get(each.tracker, 0) + 1
+    return {
+        "id": found.id,
+        "root": found.root,
+        "by": found.by,
+        "since_s": found.since_s,
+        "watched": found.watched,
+        "reading": found.process is not None,
+        "waiting": found.process is None and found.wanted and not found.cancelled,
+        "cancelled": found.cancelled,
+        "looked": found.looks > 0 and not found.durable and not found.passing,
+        "place_count": len(found.places),
+        "run_count": len(found.runs),
+        "by_state": states,
+        "by_tracker": trackers,
+        "elsewhere": sorted(set(found.elsewhere.values())),
+        "elsewhere_count": len(found.elsewhere),
+        "stopped": found.stopped,
+        "problems": [words for _, words in sorted(found.problems.items())][:20],
+    }
+
+
+def identity_of(tracker: str, key: str, path: str) -> tuple[str, str]:
+    """What tells a run from all others, wherever a copy of it lies."""
+    return (tracker, key) if tracker in ("mlflow", "wandb") else (tracker, f"{path}\0{key}")
+
+
+def project_of(root: str) -> str:
+    """What runs below a folder are called after, where nobody watches it."""
+    name = os.path.basename(root)
+    if name in ("mlruns", "wandb", "dvclive", "lightning_logs") or os.path.isfile(root):
+        name = os.path.basename(os.path.dirname(root))
+    return name or root

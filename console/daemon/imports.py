@@ -1,0 +1,410 @@
+"""Runs of foreign trackers: which folders are read, by which processes, and what becomes of what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import select
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ulid import ULID
+
+from console.daemon.import_reader import ReaderProcess
+from console.daemon.import_state import Import, identity_of, project_of, row_of
+from store import database, import_journal, paths
+from store.imported import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from console.daemon.changes import Changes
+    from console.daemon.keeper import Keeper
+    from console.daemon.registry import Registry
+    from store.readers.foreign import ForeignRun
+
+Result = TypeVar("Result")
+FORMAT: Final = 1
+READERS_MAX: Final = 4
+"""Processes at once; further imports wait for their turn."""
+TICK_S: Final = 0.25
+BATCH_RUNS: Final = 500
+DURABLE_EVERY_S: Final = 60.0
+"""A live run is written into the journal that often; what it does meanwhile is in its own files and in the index."""
+TIME_EVERY_S: Final = 15.0
+"""How often runs are looked for that have become stale."""
+REST_AFTER_S: Final = 30.0
+"""An import whose runs are all over is read no more after that."""
+WATCHED_REST_S: Final = 600.0
+"""The same in a watched folder, which is looked at again from time to time."""
+LOOK_AGAIN_S: Final = 600.0
+TOUCHED_AGAIN_S: Final = 10.0
+"""A watched folder in which something changes is looked at again after that."""
+DEATHS_MAX: Final = 3
+COMMANDS_MAX: Final = 1000
+
+
+class Imports:
+    """Owns a thread; what other threads may call says so."""
+
+    def __init__(
+        self,
+        home: str,
+        registry: Registry,
+        keeper: Keeper,
+        changes: Changes,
+        report: Callable[[str], None],
+    ) -> None:
+        self.home = home
+        self._registry = registry
+        self._keeper = keeper
+        self._taken = keeper.imports_taken
+        self._taken.tell_forgotten = self._hear_forgotten
+        self._changes = changes
+        self._report = report
+        self._imports: dict[str, Import] = {}
+        self._owner: dict[tuple[str, str], str] = {}
+        """Which import has a run that is the same wherever it lies, by tracker and key."""
+        self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(COMMANDS_MAX)
+        self._wakers = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._ending = False
+        self._time_s = 0.0
+        self._rows: tuple[dict[str, Any], ...] = ()
+        self._thread = threading.Thread(target=self._run, name="imports")
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and its processes."""
+        self._ending = True
+        self._wake()
+        self._thread.join(timeout=10.0)
+
+    @property
+    def needed(self) -> bool:
+        """Whether runs are followed, so that the daemon must stay; for any thread."""
+        return any(row["reading"] for row in self._rows)
+
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """Every import as JSON; for any thread."""
+        return self._rows
+
+    def call(self, command: Callable[[], Result]) -> Future[Result]:
+        """Have the thread run `command`; from any thread. Raises queue.Full."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(command())
+                except BaseException as error:
+                    future.set_exception(error)
+
+        self._inbox.put_nowait(run)
+        self._wake()
+        return future
+
+    def read_watched(self, root: str, by: str) -> None:
+        """A folder is watched, or something in it has changed; from any thread. What is too much is left out."""
+        with contextlib.suppress(queue.Full):
+            self.call(lambda: self._look_at_watched(root, by))
+
+    def _look_at_watched(self, root: str, by: str) -> None:
+        found = next((each for each in self._imports.values() if each.root == root), None)
+        if found is None or not found.watched:
+            self.add(root, by, watched=True)
+        elif found.process is None and not found.cancelled:
+            found.wanted, found.again_s = True, max(time.monotonic(), found.rested_s + TOUCHED_AGAIN_S)
+
+    def leave_watched(self, root: str) -> None:
+        """A folder is watched no more; from any thread. Raises queue.Full."""
+        self.call(lambda: self.release(root))
+
+    def _hear_forgotten(self, run_id: str) -> None:
+        self.call(lambda: self.forget(run_id))
+
+    def add(self, root: str, by: str, *, watched: bool = False) -> str:
+        """Read a folder or file, now; returns the id of the import. Raises OSError."""
+        found = next((each for each in self._imports.values() if each.root == root), None)
+        if found is None:
+            found = Import(str(ULID()), root, by, time.time(), watched)
+            self._write(found)
+            self._imports[found.id] = found
+        elif watched and not found.watched:
+            found.watched = True
+            self._write(found)
+        found.wanted, found.cancelled, found.again_s, found.deaths, found.looks = True, False, 0.0, 0, 0
+        if found.process is not None:
+            found.process.ask({"look": True})
+        self._show()
+        return found.id
+
+    def cancel(self, import_id: str) -> None:
+        """Leave off reading; what was read stays."""
+        found = self._imports[import_id]
+        found.cancelled, found.wanted = True, False
+        self._rest(found)
+        self._show()
+
+    def release(self, root: str) -> None:
+        """A folder is watched no more."""
+        for found in self._imports.values():
+            if found.root == root and found.watched:
+                found.watched, found.wanted = False, False
+                self._write(found)
+                self._rest(found)
+        self._show()
+
+    def follow(self, run_id: str) -> bool:
+        """Take in the points of a run, now and as they come; whether that can be."""
+        for found in self._imports.values():
+            for (place, key), known in found.runs.items():
+                if known.id == run_id:
+                    found.runs[place, key] = known._replace(is_followed=True)
+                    found.cancelled, found.again_s = False, 0.0
+                    if found.process is not None:
+                        found.process.ask({"follow": place, "key": key})
+                    else:
+                        found.wanted = True
+                    return os.path.exists(place)
+        return False
+
+    def forget(self, run_id: str) -> None:
+        """A run was deleted here."""
+        for found in self._imports.values():
+            for at, known in list(found.runs.items()):
+                if known.id == run_id:
+                    found.forgotten.add(at)
+                    del found.runs[at]
+                    found.unwritten.pop(run_id, None)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wakers[1], b".")
+
+    def _run(self) -> None:
+        try:
+            self._load()
+            while not self._ending:
+                try:
+                    self._round()
+                except (OSError, database.Error) as error:
+                    self._report(f"imports: {str(error).splitlines()[0]}")
+                    time.sleep(TICK_S)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        for found in self._imports.values():
+            if found.process is not None:
+                found.process.end()
+                found.process = None
+            found.durable += found.unwritten.values()
+            found.unwritten = {}
+            try:
+                self._commit(found)
+            except (OSError, database.Error, queue.Full, TimeoutError) as error:
+                self._report(f"imports: {found.root}: {error}")
+
+    def _load(self) -> None:
+        """What earlier daemons read, and what watched projects have."""
+        folder = os.path.join(self.home, "imports")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            try:
+                with open(os.path.join(folder, name, "import.json"), "rb") as file:
+                    said = json.load(file)
+                found = Import(name, said["root"], said["by"], float(said["since_s"]), bool(said["watched"]))
+                known, found.forgotten = self._keeper.call(lambda name=name: self._taken.known(name)).result()  # type: ignore[misc]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self._report(f"passed over the import in {folder}/{name}: {error}")
+                continue
+            found.runs = {(each.place, each.key): each for each in known}
+            for each in known:
+                self._owner.setdefault(identity_of(each.tracker, each.key, each.source_path), name)
+            found.wanted = found.watched or any(each.state == "running" for each in known)
+            self._imports[name] = found
+        self._show()
+
+    def _write(self, found: Import) -> None:
+        folder = import_journal.folder_of(self.home, found.id)
+        for each in (os.path.dirname(folder), folder):
+            paths.make_private_dir(each)
+        content = {
+            "format": FORMAT,
+            "root": found.root,
+            "by": found.by,
+            "since_s": found.since_s,
+            "watched": found.watched,
+        }
+        paths.write_atomically(os.path.join(folder, "import.json"), json.dumps(content).encode())
+
+    def _round(self) -> None:
+        self._start_readers()
+        by_descriptor = {each.process.descriptor: each for each in self._imports.values() if each.process is not None}
+        ready, _, _ = select.select([self._wakers[0], *by_descriptor], [], [], TICK_S)
+        if self._wakers[0] in ready:
+            os.read(self._wakers[0], 4096)
+        while not self._inbox.empty():
+            self._inbox.get_nowait()()
+        for descriptor in ready:
+            found = by_descriptor.get(descriptor)
+            if found is not None and found.process is not None:
+                for record in found.process.hear():
+                    self._take(found, record)
+        for found in self._imports.values():
+            if len(found.durable) + len(found.passing) >= BATCH_RUNS or not ready or found.process is None:
+                self._commit(found)
+            if found.process is not None:
+                found.process.push()
+                if found.process.end_code is not None:
+                    self._died(found)
+        if time.monotonic() - self._time_s > TIME_EVERY_S:
+            self._time_s = time.monotonic()
+            self._let_time_pass()
+        self._show()
+
+    def _start_readers(self) -> None:
+        now_s = time.monotonic()
+        at_work = sum(each.process is not None for each in self._imports.values())
+        for found in self._imports.values():
+            if found.process is not None or found.cancelled or at_work >= READERS_MAX or now_s < found.again_s:
+                continue
+            if not (found.wanted or (found.watched and now_s >= found.rested_s + LOOK_AGAIN_S)):
+                continue
+            known: dict[str, dict[str, str]] = {}
+            followed: dict[str, list[str]] = {}
+            for (place, key), each in found.runs.items():
+                known.setdefault(place, {})[key] = each.signature
+                if each.is_followed:
+                    followed.setdefault(place, []).append(key)
+            found.process = ReaderProcess(found.root, {"known": known, "followed": followed})
+            found.changed_s = now_s
+            at_work += 1
+
+    def _rest(self, found: Import) -> None:
+        """Stop reading for now."""
+        if found.process is not None:
+            found.process.end()
+            found.process = None
+        found.rested_s = time.monotonic()
+        found.wanted = False
+
+    def _died(self, found: Import) -> None:
+        code = found.process.end_code if found.process is not None else 0
+        if found.process is not None:
+            found.process.end()
+            found.process = None
+        found.deaths += 1
+        found.again_s = time.monotonic() + 2.0**found.deaths
+        if found.deaths >= DEATHS_MAX:
+            found.problems[found.root] = f"its reader has ended {found.deaths} times, last with {code}; see daemon.log"
+            found.cancelled = True
+
+    def _take(self, found: Import, record: dict[str, Any]) -> None:
+        if "run" in record:
+            try:
+                run = import_journal.from_dict(record["run"])
+            except (TypeError, ValueError, KeyError) as error:
+                found.problems[str(record.get("place"))] = f"its reader said something that is none: {error}"
+                return
+            found.changed_s = time.monotonic()
+            self._take_run(found, str(record["place"]), run)
+        elif "places" in record:
+            found.places, found.stopped = record["places"], record["stopped"]
+            found.problems = {}
+        elif "problem" in record:
+            found.problems[record["place"]] = record["problem"]
+        elif "looked" in record:
+            found.looks += 1
+            found.deaths = 0
+            live = any(each.state == "running" for each in found.runs.values())
+            # A folder without a tracker is looked at again when something in it changes.
+            patience_s = (WATCHED_REST_S if found.places else 0.0) if found.watched else REST_AFTER_S
+            if not live and time.monotonic() - found.changed_s > patience_s:
+                self._commit(found)
+                self._rest(found)
+
+    def _take_run(self, found: Import, place: str, run: ForeignRun) -> None:
+        at = (place, run.key)
+        if at in found.forgotten or (run.is_deleted and at not in found.runs):
+            return
+        owner = self._owner.setdefault(identity_of(run.tracker, run.key, run.path), found.id)
+        if owner != found.id and owner in self._imports:
+            found.elsewhere[at] = self._imports[owner].root
+            return
+        known = found.runs.get(at)
+        state, cause = import_journal.standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
+        if known is None:
+            started_s = run.started_at_s or run.written_at_s or time.time()
+            new_id = str(ULID.from_timestamp(min(max(started_s, 0.0), 2.0**47 / 1000)))
+            known = Known(new_id, 0, place, run.key, "", "", "", run.tracker, run.path, 0.0, is_followed=False)
+        record = {
+            "kind": "run",
+            "id": known.id,
+            "no": known.no or None,
+            "place": place,
+            "project": self._registry.name_of(run.path) or project_of(found.root),
+            "state": state,
+            "cause": cause,
+            "facts": import_journal.facts_of(run),
+        }
+        due = time.monotonic() - found.written_s.get(known.id, -DURABLE_EVERY_S) >= DURABLE_EVERY_S
+        if due or state != "running":
+            found.durable.append(record)
+            found.written_s[known.id] = time.monotonic()
+            found.unwritten.pop(known.id, None)
+        else:
+            found.passing.append(record)
+            found.unwritten[known.id] = record
+        if run.points or (known.is_followed and run.from_start):
+            columns = import_journal.columns_of(run.points)
+            points = {"kind": "points", "id": known.id, "no": known.no or None, "from_start": run.from_start}
+            found.durable.append(points | {"columns": columns})
+        found.runs[at] = known._replace(
+            signature=run.signature, state=state, said=run.said, written_at_s=run.written_at_s
+        )
+
+    def _commit(self, found: Import) -> None:
+        durable, passing = found.durable, found.passing
+        if not durable and not passing:
+            return
+        numbers = self._keeper.call(lambda: self._taken.take(found.id, durable, passing)).result()
+        found.durable, found.passing = [], []
+        if numbers:
+            found.runs = {
+                at: each._replace(no=numbers[each.id]) if each.id in numbers else each
+                for at, each in found.runs.items()
+            }
+
+    def _let_time_pass(self) -> None:
+        """Runs that nothing was written to for long are running no more."""
+        now_s = time.time()
+        for found in self._imports.values():
+            for at, known in found.runs.items():
+                if known.state != "running" or not known.no:
+                    continue
+                state, cause = import_journal.standing(known.said, known.tracker, known.written_at_s, now_s)
+                if state != "running":
+                    if known.id in found.unwritten:
+                        found.durable.append(found.unwritten.pop(known.id) | {"state": state, "cause": cause})
+                    else:
+                        found.durable.append({"kind": "state", "id": known.id, "state": state, "cause": cause})
+                    found.runs[at] = known._replace(state=state)
+            for run_id in [run_id for run_id in found.unwritten if self._is_due(found, run_id)]:
+                found.durable.append(found.unwritten.pop(run_id))
+                found.written_s[run_id] = time.monotonic()
+
+    def _is_due(self, found: Import, run_id: str) -> bool:
+        return time.monotonic() - found.written_s.get(run_id, 0.0) >= DURABLE_EVERY_S
+
+    def _show(self) -> None:
+        rows = tuple(row_of(each) for each in self._imports.values())
+        if rows != self._rows:
+            self._rows = rows
+            self._changes.tell(["imports"])
