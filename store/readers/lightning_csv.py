@@ -44,7 +44,6 @@ class Source:
         self.path = path
         self._tail = TableTail(os.path.join(path, METRICS_FILE), ",")
         self._gathered = Gathered()
-        self._row_count = 0
         self._said = ""
         """Signature of what the last look handed on."""
         self._is_followed = False
@@ -66,21 +65,21 @@ class Source:
         if self._said == signature and stands and not starts_following:
             self._is_followed = wants_points
             return
-        if not facts.st_size and self._row_count:
+        if not facts.st_size and self._tail.row_count:
             # Made empty to be written anew, which takes a moment.
             return
         self._is_followed = wants_points
         from_start = not self._said or not stands or starts_following
         if from_start:
             self._tail.restart()
-            self._gathered, self._row_count = Gathered(), 0
+            self._gathered, self._said = Gathered(), ""
         self._read_params()
         for block in self._blocks():
             self._gather(block)
             if self._gathered.waiting_count >= POINTS_AT_ONCE:
                 points = self._gathered.take()
                 if wants_points:
-                    yield self._run(f"{signature} {self._row_count}", from_start, points)
+                    yield self._run(f"{signature} {self._tail.row_count}", from_start, points)
                     from_start = False
         points = self._gathered.take()
         self._said = f"{self._tail.signature} {self._params_signature}"
@@ -107,11 +106,10 @@ class Source:
             positions.pop("epoch", None)
         names = {position: name for name, position in positions.items() if name and name != "step"}
         add = self._gathered.add
-        for row in block:
+        for count, row in enumerate(block, self._tail.row_count - len(block)):
             step = whole_number(row[axis]) if axis is not None else None
             if step is None:
-                step = self._row_count
-            self._row_count += 1
+                step = count
             for position, cell in enumerate(row):
                 if cell and (key := names.get(position)) and (value := number(cell)) is not None:
                     add(key, step, at_us, value)

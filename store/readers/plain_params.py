@@ -102,7 +102,7 @@ def _check_shape(content: bytes) -> None:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in anchors:
                 raise ParamsError("refers to itself")
-            size, anchor = sizes.get(event.anchor, 1), None
+            size, anchor = sizes.get(event.anchor or "", 1), None
         elif isinstance(event, yaml.CollectionEndEvent):
             size, anchor = counts.pop(), anchors.pop()
         elif isinstance(event, yaml.ScalarEvent):
@@ -124,7 +124,7 @@ def flattened(data: Any) -> dict[str, str]:
             if len(found) >= KEYS_MAX:
                 break
             if len(key) <= KEY_MAX_CHARACTERS:
-                found[key] = text_of(value)
+                found[whole(key)] = text_of(value)
     return found
 
 
@@ -146,7 +146,12 @@ def text_of(value: Any) -> str:
         length += len(part)
         if length > TEXT_MAX_CHARACTERS:
             break
-    return cut("".join(parts))
+    return whole(cut("".join(parts)))
+
+
+def whole(text: str) -> str:
+    """A text that can be written as UTF-8: escapes of JSON can name halves of characters."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:

@@ -39,6 +39,8 @@ class TableTail:
         self.trouble = ""
         """Why nothing is read from the table, when that is so."""
         self.bad_line_count = 0
+        self.row_count = 0
+        """Rows that were handed on, those of the newest block included."""
         self.seen_at_s = 0.0
         """When the table was last written before its newest rows were seen."""
         self.signature = ""
@@ -83,6 +85,7 @@ class TableTail:
                     window = WINDOW_BYTES
                     self._passed(data, length)
                     if block := self._rows_of(lines):
+                        self.row_count += len(block)
                         yield block
                 elif len(data) < window:
                     return
