@@ -6,7 +6,8 @@
     ]}
 
 A point is its attempt, step, time, value and source. A fold is its number, minimum, maximum and number of points; a
-metric that never restarted has none. A literal of the script is its value and line. Runs are sorted by number, keys by
+metric that never restarted has none. A literal of the script is its value and line, an artifact its path, bytes and
+kind. Runs are sorted by number, keys by
 text, points by attempt, step, time and value. Times of points are Unix microseconds, other times Unix seconds; what is
 not finite is "NaN", "Infinity" or "-Infinity". What only the index has (numbers of keys, cursors) is left out, and so
 is the environment.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from store.points import FILE_SOURCE, HAND_SOURCE
+from store.points import FILE_SOURCE, FOREIGN_SOURCE, HAND_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,6 +66,10 @@ RUN_COLUMNS: Final = (
     "max_resident_bytes",
     "param_sources",
     "script",
+    "tracker",
+    "source_path",
+    "source_group",
+    "written_at_s",
 )
 JSON_COLUMNS: Final = ("argv", "params", "param_sources")
 
@@ -143,7 +148,7 @@ def _json_point(point: Point) -> list[Any]:
 
 def source_name(source: int) -> str:
     """Where a point came from: the metrics file of the run, its log, or a person."""
-    return {FILE_SOURCE: "file", HAND_SOURCE: "hand"}.get(source, "log")
+    return {FILE_SOURCE: "file", HAND_SOURCE: "hand", FOREIGN_SOURCE: "tracker"}.get(source, "log")
 
 
 def as_csv(cursor: Cursor, numbers: Sequence[int] | None) -> Iterator[bytes]:
@@ -197,6 +202,10 @@ def _runs(cursor: Cursor, numbers: list[int]) -> list[dict[str, Any]]:
     for run_id, *tag in tags:
         if run_id in runs:
             runs[run_id]["tags"].append(dict(zip(("name", "at_s", "actor"), tag, strict=True)))
+    artifacts = "select run_id, path, size_bytes, kind from artifact order by path"
+    for run_id, *artifact in cursor.execute(artifacts).fetchall():
+        if run_id in runs:
+            runs[run_id]["artifacts"].append(artifact)
     by_no = {run["no"]: run for run in runs.values()}
     literals = "select run_id, name, value, line from literal order by line, name"
     for run_id, name, value, line in cursor.execute(literals).fetchall():
@@ -217,7 +226,7 @@ FOLDS_SQL: Final = """
 def _plain_run(run: dict[str, Any]) -> dict[str, Any]:
     """A run as it leaves the house. Values that look like secrets were masked before they came into the index."""
     decoded = {name: json.loads(run[name] or "{}") for name in JSON_COLUMNS}
-    return run | decoded | {"notes": [], "tags": [], "literals": {}, "folds": {}}
+    return run | decoded | {"notes": [], "tags": [], "literals": {}, "folds": {}, "artifacts": []}
 
 
 def _points(cursor: Cursor, numbers: list[int]) -> Iterator[Point]:

@@ -74,6 +74,12 @@ def folder_of(home: str, import_id: str) -> str:
     return os.path.join(home, "imports", import_id)
 
 
+def import_ids(home: str) -> list[str]:
+    """Every import that there is something of, oldest first."""
+    folder = os.path.join(home, "imports")
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
 def path_of(home: str, import_id: str) -> str:
     """Its journal."""
     return os.path.join(folder_of(home, import_id), "runs.jsonl")

@@ -59,8 +59,8 @@ class Known(NamedTuple):
 def known_runs(cursor: Cursor, import_id: str) -> list[Known]:
     """The runs of an import, by number. Raises duckdb.Error."""
     rows = cursor.execute(
-        "select id, no, import_place, import_key, import_signature, state, import_state, tracker, source_path, written_at_s,"
-        " is_followed from run where import_id = ? order by no",
+        "select id, no, import_place, import_key, import_signature, state, import_state, tracker, source_path,"
+        " written_at_s, is_followed from run where import_id = ? order by no",
         [import_id],
     ).fetchall()
     return [Known(*row) for row in rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from console import trackers
 from console.cli import output
 from console.client import Client
 from console.tui.text_format import visible
@@ -12,17 +13,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from console.protocol import Json
-
-TRACKERS: Final = {
-    "mlflow": "MLflow",
-    "tensorboard": "TensorBoard",
-    "wandb": "W&B",
-    "lightning": "Lightning",
-    "huggingface": "Hugging Face",
-    "dvclive": "DVCLive",
-    "trackio": "trackio",
-}
-"""As people write them."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -45,8 +35,8 @@ def execute(options: Namespace) -> int:
 
 def print_import(row: Json) -> None:
     """One import for people."""
-    trackers = ", ".join(f"{count} {TRACKERS.get(name, name)}" for name, count in sorted(row["by_tracker"].items()))
-    runs = f"{row['run_count']} runs: {trackers}" if row["run_count"] else "no runs"
+    found = ", ".join(f"{count} {trackers.name_of(name)}" for name, count in sorted(row["by_tracker"].items()))
+    runs = f"{row['run_count']} runs: {found}" if row["run_count"] else "no runs"
     print(f"{visible(row['root'])}  {runs}  ({phase_of(row)})")
     states = ", ".join(f"{count} {state}" for state, count in sorted(row["by_state"].items()))
     if states:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from console import protocol
+from console import protocol, trackers
 from console.cli.code_facts import code_facts
 from console.tui import text_format
 
@@ -204,8 +204,7 @@ def print_detail(detail: RunDetail) -> None:
         ("started", text_format.clock(row.started_at_s, detail.now_s)),
         ("took", text_format.duration(duration_s(row, detail.now_s))),
         ("params", "\n".join(param_lines(row))),
-        ("log", log_words(detail)),
-        ("files", visible(detail.run_dir)),
+        *source_facts(detail),
     ]
     for title, text in facts:
         if text:
@@ -216,6 +215,21 @@ def print_detail(detail: RunDetail) -> None:
         print()
         print_notes(detail.notes, detail.now_s)
     print_metrics(detail)
+
+
+def source_facts(detail: RunDetail) -> list[tuple[str, str]]:
+    """Where the files of a run lie: its own, or those of the tracker that wrote it down."""
+    row, visible = detail.row, text_format.visible
+    if not row.tracker:
+        return [("log", log_words(detail)), ("files", visible(detail.run_dir))]
+    age_s = detail.now_s - (row.written_at_s or detail.now_s)
+    delay = trackers.delay_of(row)
+    return [
+        ("source", f"{trackers.name_of(row.tracker)}  {visible(detail.source_path)}"),
+        ("group", visible(detail.source_group)),
+        ("written", f"{text_format.duration(max(0.0, age_s))} ago" + f"; {delay}" * bool(delay)),
+        ("left", f"{len(detail.artifacts)} files, `footplate artifacts {row.label}`" if detail.artifacts else ""),
+    ]
 
 
 def param_lines(row: RunRow) -> list[str]:

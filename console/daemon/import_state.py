@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from store import import_journal, paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from console.daemon.import_reader import ReaderProcess
     from store.imported import Known
+
+
+FORMAT: Final = 1
 
 
 @dataclass(slots=True)
@@ -88,3 +96,30 @@ def project_of(root: str) -> str:
     if name in ("mlruns", "wandb", "dvclive", "lightning_logs") or os.path.isfile(root):
         name = os.path.basename(os.path.dirname(root))
     return name or root
+
+
+def load_imports(home: str, report: Callable[[str], None]) -> Iterator[Import]:
+    """The imports that earlier daemons wrote down, oldest first."""
+    for name in import_journal.import_ids(home):
+        folder = import_journal.folder_of(home, name)
+        try:
+            with open(os.path.join(folder, "import.json"), "rb") as file:
+                said = json.load(file)
+            yield Import(name, str(said["root"]), str(said["by"]), float(said["since_s"]), bool(said["watched"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            report(f"passed over the import in {folder}: {error}")
+
+
+def write_import(home: str, found: Import) -> None:
+    """Write down what is read, where and for whom. Raises OSError."""
+    folder = import_journal.folder_of(home, found.id)
+    for each in (os.path.dirname(folder), folder):
+        paths.make_private_dir(each)
+    content = {
+        "format": FORMAT,
+        "root": found.root,
+        "by": found.by,
+        "since_s": found.since_s,
+        "watched": found.watched,
+    }
+    paths.write_atomically(os.path.join(folder, "import.json"), json.dumps(content).encode())

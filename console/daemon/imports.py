@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import select
 import threading
 import time
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ulid import ULID
 
 from console.daemon.import_reader import ReaderProcess
-from console.daemon.import_state import Import, identity_of, project_of, row_of
-from store import database, import_journal, paths
+from console.daemon.import_state import Import, identity_of, load_imports, project_of, row_of, write_import
+from store import database, import_journal
 from store.imported import Known
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from store.readers.foreign import ForeignRun
 
 Result = TypeVar("Result")
-FORMAT: Final = 1
 READERS_MAX: Final = 4
 """Processes at once; further imports wait for their turn."""
 TICK_S: Final = 0.25
@@ -134,11 +133,11 @@ class Imports:
         found = next((each for each in self._imports.values() if each.root == root), None)
         if found is None:
             found = Import(str(ULID()), root, by, time.time(), watched)
-            self._write(found)
+            write_import(self.home, found)
             self._imports[found.id] = found
         elif watched and not found.watched:
             found.watched = True
-            self._write(found)
+            write_import(self.home, found)
         found.wanted, found.cancelled, found.again_s, found.deaths, found.looks = True, False, 0.0, 0, 0
         if found.process is not None:
             found.process.ask({"look": True})
@@ -157,7 +156,7 @@ class Imports:
         for found in self._imports.values():
             if found.root == root and found.watched:
                 found.watched, found.wanted = False, False
-                self._write(found)
+                write_import(self.home, found)
                 self._rest(found)
         self._show()
 
@@ -214,35 +213,14 @@ class Imports:
 
     def _load(self) -> None:
         """What earlier daemons read, and what watched projects have."""
-        folder = os.path.join(self.home, "imports")
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            try:
-                with open(os.path.join(folder, name, "import.json"), "rb") as file:
-                    said = json.load(file)
-                found = Import(name, said["root"], said["by"], float(said["since_s"]), bool(said["watched"]))
-                known, found.forgotten = self._keeper.call(lambda name=name: self._taken.known(name)).result()  # type: ignore[misc]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                self._report(f"passed over the import in {folder}/{name}: {error}")
-                continue
+        for found in load_imports(self.home, self._report):
+            known, found.forgotten = self._keeper.call(partial(self._taken.known, found.id)).result()
             found.runs = {(each.place, each.key): each for each in known}
             for each in known:
-                self._owner.setdefault(identity_of(each.tracker, each.key, each.source_path), name)
+                self._owner.setdefault(identity_of(each.tracker, each.key, each.source_path), found.id)
             found.wanted = found.watched or any(each.state == "running" for each in known)
-            self._imports[name] = found
+            self._imports[found.id] = found
         self._show()
-
-    def _write(self, found: Import) -> None:
-        folder = import_journal.folder_of(self.home, found.id)
-        for each in (os.path.dirname(folder), folder):
-            paths.make_private_dir(each)
-        content = {
-            "format": FORMAT,
-            "root": found.root,
-            "by": found.by,
-            "since_s": found.since_s,
-            "watched": found.watched,
-        }
-        paths.write_atomically(os.path.join(folder, "import.json"), json.dumps(content).encode())
 
     def _round(self) -> None:
         self._start_readers()

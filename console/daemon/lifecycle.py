@@ -107,7 +107,7 @@ class Daemon:
         keeper = Keeper(self.home, self._database, changes, registry)
         imports = Imports(self.home, registry, keeper, changes, report)
         projects = Projects(registry, keeper, changes, report)
-        projects.watched_folder, projects.left_folder = imports.read_watched, imports.leave_watched
+        registry.tell_watched, registry.tell_left = imports.read_watched, imports.leave_watched
         server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep, projects, imports))
         first = self._bind()
         keeper.start()

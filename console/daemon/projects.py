@@ -66,10 +66,6 @@ class Tracked:
     """What could not be done for it lately."""
 
 
-def no_reader(*_: str) -> None:
-    """Nobody reads what trackers write."""
-
-
 class Projects:
     """See the head of the module. Only what says so may be used from other threads."""
 
@@ -81,9 +77,6 @@ class Projects:
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(INBOX_MAX)
         self._settled: set[str] = set()
         """Roots in which something changed and is quiet again; bounded by the number of projects."""
-        self.watched_folder: Callable[[str, str], None] = no_reader
-        """Told of each watched folder, when it is taken up and when something in it has changed."""
-        self.left_folder: Callable[[str], None] = no_reader
         self._lock = threading.Lock()
         self._tracked: dict[str, Tracked] = {}
         self._rows: tuple[dict[str, Any], ...] = ()
@@ -192,7 +185,7 @@ class Projects:
         self._scans.cancel(root)
         self._tracked.pop(root, None)
         self.registry.remove(root)
-        self.left_folder(root)
+        self.registry.tell_left(root)
         self._publish()
 
     def trust(self, root: str, wanted_hash: str, shell: dict[str, Any], actor: str) -> dict[str, Any]:
@@ -298,7 +291,7 @@ class Projects:
     def _take_up(self, project: WatchedProject) -> None:
         tracked = Tracked(project, trusting.judge(project.root, None))
         self._tracked[project.root] = tracked
-        self.watched_folder(project.root, project.by)
+        self.registry.tell_watched(project.root, project.by)
         self._examine(tracked)
         if tracked.triggers is not None:
             tracked.triggers.finish_firing()
@@ -306,7 +299,7 @@ class Projects:
     def _look_at(self, tracked: Tracked) -> None:
         """Something in its folder changed, or may have."""
         self._examine(tracked)
-        self.watched_folder(tracked.project.root, tracked.project.by)
+        self.registry.tell_watched(tracked.project.root, tracked.project.by)
         if tracked.triggers is not None:
             tracked.triggers.want_scan()
 

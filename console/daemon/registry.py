@@ -49,6 +49,9 @@ class Registry:
         """Folders whose manifest somebody wants looked at."""
         self.wake: Callable[[], None] = no_wake
         """Tells whoever looks at manifests that there is a question."""
+        self.tell_watched: Callable[[str, str], None] = no_reader
+        """Told of each watched folder and who asked for it, when it is taken up and when something in it changes."""
+        self.tell_left: Callable[[str], None] = no_reader
         self._asked: set[str] = set()
         self._lock = threading.Lock()
         self._by_root: dict[str, WatchedProject] = {}
@@ -131,6 +134,10 @@ class Registry:
         """It has been looked at."""
         with self._lock:
             self._asked.discard(folder)
+
+
+def no_reader(*_: str) -> None:
+    """Nobody reads what trackers write."""
 
 
 def no_wake() -> None:

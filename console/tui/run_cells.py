@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from console import trackers
 from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
 from console.tui.styles import MUTED
 from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.text_format import (
+    bytes_size,
     cell_width,
     clock,
     duration,
@@ -52,6 +54,7 @@ WIDE: Final = (
     TableColumn("no", "run", 5, pinned=True),
     TableColumn("name", "name", 20, flexible=True),
     TableColumn("project", "project", 8),
+    TableColumn("source", "source", 7, sortable=False),
     TableColumn("key", "metric", 18, sortable=False),
     TableColumn("metric", "last", 8, align="right"),
     TableColumn("best", "best", 8, align="right", sortable=False),
@@ -156,6 +159,8 @@ def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = F
             return Cell(text, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
         case "project":
             return Cell(row.project, "$text-muted")
+        case "source":
+            return Cell(trackers.short_name_of(row.tracker), "$text-muted")
         case "key":
             return Cell(tail(arrowed(metric), column.width_cells) if metric else "", "$text-muted")
         case "metric":
@@ -198,6 +203,8 @@ def side_facts(row: RunRow | None, now_s: float) -> tuple[Fact, ...]:
         Fact("project", row.project),
         Fact("command", row.command, wraps=True),
     ]
+    if row.tracker:
+        facts[-1:] = [Fact("source", source_sentence(row, now_s), wraps=True)]
     facts += tag_facts(row)
     facts += fold_facts(row.metric)
     facts += [Fact(key, value) for key, value in row.params.items()]
@@ -208,6 +215,13 @@ def tag_facts(row: RunRow) -> tuple[Fact, ...]:
     """The tags of a run and whether it is pinned; nothing when there is nothing to say."""
     words = ["  ".join(row.tags)] * bool(row.tags) + ["pinned, nothing deletes it"] * row.pinned
     return (Fact("tags", " · ".join(words)),) if words else ()
+
+
+def source_sentence(row: RunRow, now_s: float) -> str:
+    """Who wrote an imported run down, when last, and why more may be on its way."""
+    written = f", written {clock(row.written_at_s, now_s)}" if row.written_at_s else ""
+    delay = trackers.delay_of(row)
+    return f"{trackers.name_of(row.tracker)}{written}" + f"; {delay}" * bool(delay)
 
 
 def note_facts(detail: RunDetail) -> tuple[Fact, ...]:
@@ -238,6 +252,8 @@ def state_sentence(row: RunRow) -> str:
 
 def started_sentence(row: RunRow, now_s: float) -> str:
     """When the run started and how long it took, or since when it waits."""
+    if row.started_at_s is None and row.tracker:
+        return f"n/a: {trackers.name_of(row.tracker)} does not record it"
     if row.started_at_s is None:
         return f"not yet, waits since {clock(row.created_at_s, now_s)}"
     took = duration(elapsed_s(row, now_s))
@@ -263,11 +279,26 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
         *note_facts(detail),
         Fact("folder", detail.working_dir),
     ]
+    if row.tracker:
+        group = f"  {detail.source_group}" if detail.source_group else ""
+        facts[-1:] = [Fact("source", f"{source_sentence(row, detail.now_s)}  {detail.source_path}{group}")]
+    if detail.artifacts:
+        facts.append(Fact("left", artifacts_sentence(detail)))
     if detail.skipped_line_count:
         lines = "line" if detail.skipped_line_count == 1 else "lines"
         said = f"{detail.skipped_line_count} {lines} could not be read as metrics: {detail.skipped_example}"
         facts.insert(min(2, len(facts)), Fact("skipped", said, "$warning"))
     return tuple(facts)
+
+
+def artifacts_sentence(detail: RunDetail) -> str:
+    """How many files of which kind a run left behind."""
+    kinds: dict[str, int] = {}
+    for each in detail.artifacts:
+        kinds[each.kind] = kinds.get(each.kind, 0) + 1
+    total = bytes_size(sum(each.size_bytes for each in detail.artifacts))
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{counted}, {total}: footplate artifacts {detail.row.label}"
 
 
 METRIC_COLUMNS: Final = (
