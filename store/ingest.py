@@ -20,7 +20,7 @@ from store.points import HAND_SOURCE, LOG_SOURCE, frames
 from store.primary_metric import choose_primary, guess_goal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import polars as pl
 
@@ -169,7 +169,7 @@ class Index:
         of_keys: dict[str, list[tuple[int, int, float]]] = {}
         for key, step, at_us, value in points:
             of_keys.setdefault(key, []).append((step, at_us, value))
-        key_ids = self._ids_of(dict.fromkeys(of_keys, 0))
+        key_ids = self.ids_of(dict.fromkeys(of_keys, 0))
         for key_id, of_key in zip(key_ids, of_keys.values(), strict=True):
             if states.setdefault(key_id, KeyState(HAND_SOURCE)).source != HAND_SOURCE:
                 continue
@@ -270,7 +270,7 @@ class Index:
 
         Numbers the folds, and chooses the primary metric anew when the run has keys that it did not have before.
         """
-        key_ids = self._ids_of(batch.points.keys)
+        key_ids = self.ids_of(batch.points.keys)
         run_no = batch.run_no
         states = self._states_of(run_no)
         from_file, from_log = batch.points.keys_by_source()
@@ -302,12 +302,15 @@ class Index:
             found = (self._key_ids[primary], guess_goal(primary))
             self._primaries[run_id] = dict(zip(PRIMARY_COLUMNS, (*found, *found, "guessed"), strict=True))
 
-    def _ids_of(self, keys: Mapping[str, int]) -> list[int]:
+    def ids_of(self, keys: Collection[str]) -> list[int]:
+        """The numbers of keys, new ones for those that have none yet. Raises duckdb.Error."""
         new_keys = [key for key in keys if key not in self._key_ids]
         if new_keys:
             first = len(self._key_ids) + 1
             added = {key: first + position for position, key in enumerate(new_keys)}
-            self._cursor.executemany("insert into metric_key values (?, ?)", [[added[key], key] for key in new_keys])
+            self._cursor.execute(
+                "insert into metric_key select unnest($1), unnest($2)", [list(added.values()), list(added)]
+            )
             self._key_ids.update(added)
             self._key_names.update((key_id, key) for key, key_id in added.items())
         return [self._key_ids[key] for key in keys]

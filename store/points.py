@@ -28,6 +28,8 @@ LOG_SOURCE: Final = 1
 """Points read from the run's output; where the file has the same key, they are left out."""
 HAND_SOURCE: Final = 2
 """Points that a person added; where the run itself has the same key, they are left out."""
+FOREIGN_SOURCE: Final = 3
+"""Points that another tracker wrote down."""
 EPOCH: Final = "epoch"
 """The key that tells a step that restarts in each epoch from one that restarts in each fold."""
 

@@ -169,7 +169,7 @@ def forget_removed_runs(home: str, opened: database.Database) -> None:
     kept = {*os.listdir(paths.runs_dir(home)), *archive.archived_runs(home)}
     cursor = opened.cursor()
     try:
-        for run_id, no in cursor.execute("select id, no from run").fetchall():
+        for run_id, no in cursor.execute("select id, no from run where tracker = ''").fetchall():
             if run_id not in kept:
                 forget_run(cursor, run_id, no)
     finally:
@@ -196,6 +196,7 @@ TABLES_OF_RUNS: Final = {
     "tag": "run_id",
     "hand_point": "run_id",
     "literal": "run_id",
+    "artifact": "run_id",
     "run": "id",
 }
 """Every table that says something of a run, and the column that names it."""

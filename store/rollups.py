@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from store.points import FOREIGN_SOURCE
 from store.series import roll_up_key
 
 if TYPE_CHECKING:
@@ -43,5 +44,6 @@ def runs_to_roll_up(cursor: Cursor, ended_states: Collection[str]) -> list[int]:
 
 WAITING_SQL: Final = f"""
     from metric_latest anti join metric_rollup using (run_no, key_id)
-    where point_count >= {POINTS_MIN}
+    where point_count >= {POINTS_MIN} and source <> {FOREIGN_SOURCE}
 """
+"""Those of imported runs are left out: their points need not be here."""

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import protocol
+from console import protocol, trackers
 from console.daemon import launch, log_files, routes_chores, routes_store, translate
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
@@ -167,6 +167,8 @@ class Routes:
         """Ask a run to end."""
         reference = request.path_params["reference"]
         found = await asyncio.to_thread(self._find, reference)
+        if found.tracker:
+            raise RefusedError(409, f"{imported_words(found)}: footplate did not start it and cannot stop it")
         body = await body_of(request)
         if not await self._command(lambda: self._keeper.commands.stop(found.id, actor_of(body))):
             raise RefusedError(409, f"r{found.no} {found.name} has ended already ({found.state})")
@@ -305,7 +307,14 @@ class Routes:
         if found.archived:
             hint = f"`footplate archive --restore r{found.no}` brings it back"
             raise RefusedError(409, f"r{found.no} {found.name} is archived: its log is packed away", hint)
+        if found.tracker:
+            raise RefusedError(409, f"{imported_words(found)}: it has no log here", f"see {found.source_path}")
         return derive.log_path(paths.run_dir(self._home, found.id))
+
+
+def imported_words(found: RunEntry) -> str:
+    """An imported run in a sentence that says what cannot be done with it."""
+    return f"r{found.no} {found.name} was imported from {trackers.name_of(found.tracker)}"
 
 
 def build(

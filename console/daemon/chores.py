@@ -287,7 +287,7 @@ class Chores:
         with self._database.reading() as cursor:
             rows = cursor.execute(
                 "select id, no, name, project, state, pinned, ended_at_s, archived_at_s is not null "
-                "from run order by no"
+                "from run where tracker = '' order by no"
             ).fetchall()
         return [budget.RunFacts(*row) for row in rows]
 

@@ -42,6 +42,7 @@ class Facts(NamedTuple):
     state: str
     pinned: bool
     archived_at_s: float | None
+    tracker: str
 
     @property
     def words(self) -> str:
@@ -131,6 +132,9 @@ class DataLife:
     def check(self, found: Facts, doing: str, *, unpinned: bool) -> None:
         """Raises RefusedError for a run that has not ended, and with `unpinned` for one that is pinned."""
         label = f"r{found.no}"
+        if found.tracker and doing != "deleted":
+            words = f"{found.words} was imported: its files are those of its tracker, and nothing of them is {doing}"
+            raise RefusedError(409, words, f"`footplate delete {label}` takes it out of the table")
         if found.id in self._live or found.state not in (*ENDED_STATES, "stale", "unknown"):
             words = f"{found.words} is {found.state}: only runs that have ended can be {doing}"
             raise RefusedError(409, words, f"`footplate stop {label}` ends it")

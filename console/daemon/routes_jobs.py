@@ -188,6 +188,9 @@ class JobRoutes:
             raise RefusedError(400, f"{len(found):,} runs; at most {RETRIED_MAX:,} at once")
         made = []
         for entry in found.values():
+            if entry.tracker:
+                words = f"r{entry.no} {entry.name} was imported: how it was started is not known"
+                raise RefusedError(409, words, "start it again in its own folder: footplate run -- COMMAND")
             if entry.state not in (*RETRIED_STATES, "finished"):
                 if len(references) > 1 or len(found) > 1:
                     continue

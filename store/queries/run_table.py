@@ -76,6 +76,15 @@ class RunEntry:
     param_sources: dict[str, str]
     """Where a param was read that the command line does not state."""
     script: str
+    tracker: str
+    """Who wrote the run down, such as mlflow; empty for a run of our own."""
+    source_path: str
+    source_group: str
+    """What its tracker sorts it under."""
+    written_at_s: float | None
+    """When its tracker last wrote to its files."""
+    is_followed: bool
+    """The points of an imported run are in the index, not only where its metrics stand."""
     metric: LatestMetric | None
 
 
@@ -103,6 +112,7 @@ SELECT: Final = f"""
         (select list(tag.name order by tag.name) from tag where tag.run_id = run.id),
         run.user_cpu_s, run.system_cpu_s, run.max_resident_bytes,
         run.primary_goal, run.primary_source, run.param_sources, run.script,
+        run.tracker, run.source_path, run.source_group, run.written_at_s, run.is_followed,
         metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count,
         latest.source = {HAND_SOURCE}, {FOLDS_SQL.format(latest="latest")}
     from run
@@ -217,6 +227,13 @@ def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:
     return list(map(entry, cursor.execute(f"{SELECT} where {condition} order by run.no", {"ids": ids}).fetchall()))
 
 
+def artifacts_of(cursor: Cursor, run_id: str) -> list[tuple[str, int, str]]:
+    """Path, bytes and kind of what a run left behind, as its tracker lists it, by path."""
+    return cursor.execute(
+        "select path, size_bytes, kind from artifact where run_id = ? order by path", [run_id]
+    ).fetchall()
+
+
 def notes_of(cursor: Cursor, run_id: str) -> list[tuple[str, float, str, str]]:
     """The notes of a run, oldest first: id, Unix time, who, text."""
     return cursor.execute(
@@ -248,7 +265,8 @@ def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
 
 def entry(row: tuple[Any, ...]) -> RunEntry:
     """A row of SELECT as an entry."""
-    plain, (tags, *usage), (goal, source, sources, script), metric = list(row[:24]), row[24:28], row[28:32], row[32:]
+    plain, (tags, *usage), (goal, source, sources, script) = list(row[:24]), row[24:28], row[28:32]
+    (tracker, path, group, written_at_s, is_followed), metric = row[32:37], row[37:]
     plain[8] = tuple(json.loads(plain[8]))
     plain[11] = json.loads(plain[11])
     later: dict[str, Any] = {
@@ -258,6 +276,11 @@ def entry(row: tuple[Any, ...]) -> RunEntry:
         "primary_source": source,
         "param_sources": json.loads(sources) if sources else {},
         "script": script,
+        "tracker": tracker,
+        "source_path": path,
+        "source_group": group,
+        "written_at_s": written_at_s,
+        "is_followed": is_followed,
         "metric": latest_metric(metric) if metric[1] is not None else None,
     }
     return RunEntry(*plain, **later)
