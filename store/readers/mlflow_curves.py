@@ -9,6 +9,7 @@ logged backwards.
 from __future__ import annotations
 
 import os
+from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from store.readers.foreign import STEP_LIMIT, Column, MetricFinal, Tally
@@ -122,20 +123,20 @@ def final_of(file: CurveFile, run: ForeignRun) -> MetricFinal | None:
         run.trouble(f"{_name(file, run)}: {bad or 'its last'} lines are not `milliseconds value step`")
     if not points.steps:
         return None
-    step, at_us, value = (
-        max(zip(*points, strict=True))
-        if len(points.steps) > 1
-        else (
-            points.steps[0],
-            points.at_us[0],
-            points.values[0],
-        )
-    )
+    steps, at_us, values = points
+    top = max(steps)
+    if steps.count(top) == 1:
+        place = steps.index(top)
+        last = MetricFinal(values[place], top, at_us[place], None, None, 0)
+    else:
+        step, at, value = max(zip(*points, strict=True))
+        last = MetricFinal(value, step, at, None, None, 0)
     if not is_whole:
-        return MetricFinal(value, step, at_us, None, None, 0)
-    tally = Tally()
-    tally.add(points)
-    return tally.final()._replace(last=value, last_step=step, last_at_us=at_us)
+        return last
+    finite = values if all(map(isfinite, values)) else list(filter(isfinite, values))
+    if not finite:
+        return last._replace(point_count=len(values))
+    return MetricFinal(last.last, top, last.last_at_us, min(finite), max(finite), len(values))
 
 
 def parse(data: bytes) -> tuple[Column, int]:
