@@ -22,6 +22,7 @@ from store.readers.foreign import (
     UnreadableSourceError,
     signature_of,
 )
+from store.readers.growing import ReplacedError
 from store.readers.tfevents import EventFile, first_tag
 from store.readers.tfvalues import HPARAMS_PREFIX
 
@@ -36,6 +37,7 @@ MARK: Final = ".tfevents."
 POINTS_AT_ONCE: Final = 1_000_000
 """Handed on before more are read, so that a long run is never in memory whole."""
 CHILDREN_MAX: Final = 2000
+LOOKS_MAX: Final = 4
 ENDING_SLACK_S: Final = 5.0
 """How long after the end of its session a run may still write what it came to."""
 NOTHING_YET: Final = "nothing written yet; TensorBoard writers flush every 120 s"
@@ -144,14 +146,18 @@ class Source:
         self._arrange(listing)
         problems: list[str] = []
         # What a later file takes back is known only when it has been read: then all is read once more.
-        for _ in range(3):
+        for _ in range(LOOKS_MAX):
             problems = []
             is_overtaken = False
-            for part in self._parts:
-                for _ in self._read(part, problems):
-                    is_overtaken = self._drain(part, is_overtaken=is_overtaken) or is_overtaken
-                    if not is_overtaken and self._point_count >= POINTS_AT_ONCE:
-                        yield self._run(listing, "", problems)
+            try:
+                for part in self._parts:
+                    for _ in self._read(part, problems):
+                        is_overtaken = self._drain(part, is_overtaken=is_overtaken) or is_overtaken
+                        if not is_overtaken and self._point_count >= POINTS_AT_ONCE:
+                            yield self._run(listing, "", problems)
+            except ReplacedError:
+                self._parts = [Part(part.file.path, is_session=part.is_session) for part in self._parts]
+                is_overtaken = True
             if not is_overtaken:
                 break
             self._start_again()
@@ -215,20 +221,13 @@ class Source:
             return False
 
     def _arrange(self, listing: Listing) -> None:
-        """Go on with the files that were read before; from the start when one of them is gone, replaced or cut."""
+        """Go on with the files that were read before; from the start when one of them is gone."""
         before = {part.file.path: part for part in self._parts}
         is_void = any(path not in listing.facts for path in before)
-        parts: list[Part] = []
-        for path, facts in listing.facts.items():
-            part = before.get(path)
-            if part is None:
-                part = Part(path, is_session=path in listing.sessions)
-            elif part.file.inode and (part.file.inode != facts.st_ino or facts.st_size < part.file.position):
-                is_void = True
-            parts.append(part)
-        if is_void:
-            parts = [Part(part.file.path, is_session=part.is_session) for part in parts]
-        self._parts = parts
+        self._parts = [
+            Part(path, is_session=path in listing.sessions) if is_void or path not in before else before[path]
+            for path in listing.facts
+        ]
         if is_void:
             self._start_again()
 

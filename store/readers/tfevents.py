@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from store.readers import tfvalues, wire
 from store.readers.foreign import KEYS_MAX, PROBLEMS_MAX, Column
+from store.readers.growing import GrowingFile
 from store.run_files import open_regular
 
 if TYPE_CHECKING:
@@ -94,15 +95,11 @@ class Series:
         return column
 
 
-class EventFile:
+class EventFile(GrowingFile):
     """One event file and how far it has been read. Not for several threads."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.name = os.path.basename(path)
-        self.inode = 0
-        self.size_bytes = 0
-        self.position = 0
+        super().__init__(path)
         self.skipped: list[str] = []
         """Records that could not be read, in words."""
         self.stopped = ""
@@ -119,12 +116,9 @@ class EventFile:
     def chunks(self, take: Callable[[tfvalues.Event], None]) -> Iterator[None]:
         """Read what is new, chunk by chunk; after each of them its points are in `series`.
 
-        `take` gets the first event and those that hold more than scalars. Raises OSError.
+        `take` gets the first event and those that hold more than scalars. Raises ReplacedError, OSError.
         """
-        descriptor = open_regular(self.path)
-        try:
-            facts = os.fstat(descriptor)
-            self.inode, self.size_bytes = facts.st_ino, facts.st_size
+        with self.opened() as descriptor:
             self.stopped = ""
             while True:
                 data = os.pread(descriptor, CHUNK_BYTES, self.position)
@@ -137,8 +131,6 @@ class EventFile:
                 # What is added meanwhile is for the next look, or one might never end.
                 if not used or self.stopped or self.position >= self.size_bytes:
                     return
-        finally:
-            os.close(descriptor)
 
     def _scan(self, data: bytes, take: Callable[[tfvalues.Event], None]) -> int:
         """Take the whole records at the beginning of `data`; returns how many bytes they take."""
