@@ -90,8 +90,9 @@ class Curve:
             self.tally.add(points)
             newest = max(zip(*points, strict=True))
             self.top = newest if self.top is None else max(self.top, newest)
-            for kept, new in zip(column, points, strict=True):
-                kept.extend(new)  # type: ignore[arg-type]
+            column.steps.extend(points.steps)
+            column.at_us.extend(points.at_us)
+            column.values.extend(points.values)
         return end
 
     def final(self) -> MetricFinal:

@@ -216,10 +216,9 @@ class Source:
             "latest_metrics", "key, value, timestamp, step, is_nan", runs
         ):
             if type(value) is float and type(step) is int and type(at_ms) is int and -limit < at_ms < limit:
-                if is_nan or not -INF < value < INF:
-                    value = math.nan if is_nan else _number(value)
+                number = value if not is_nan and -INF < value < INF else _number(value, is_nan)
                 # Half a million of them a second matter; the constructor would make that a fifth.
-                metrics[key][name] = make(MetricFinal, (value, step, at_ms * 1000, None, None, 0))
+                metrics[key][name] = make(MetricFinal, (number, step, at_ms * 1000, None, None, 0))
         params: dict[str, dict[str, str]] = {run.key: {} for run in runs}
         for key, name, value in self._of("params", f"key, {_TEXT}", runs):
             params[key][name] = value if type(value) is str and len(value) <= TEXT_MAX_CHARACTERS else cut(_text(value))
@@ -263,21 +262,22 @@ class Source:
         statement = (
             f"select {columns} from metrics where run_uuid = ? and rowid > ? and rowid > ? order by rowid limit ?"
         )
-        part: ForeignRun | None = None
+        has_points = False
         for page in self._pages(statement, (run.key, cursor.rowid)):
-            if part is not None:
-                yield part
             points = _columns(page)
-            cursor.rowid, cursor.row = page[-1][0], page[-1]
             for key, column in points.items():
                 cursor.tallies.setdefault(key, Tally()).add(column)
             part = replace(run, metrics=_finals(run.metrics, cursor.tallies), points=points)
-            part.from_start, cursor.is_told = not cursor.is_told, True
-        if part is None:
-            part = replace(run, metrics=_finals(run.metrics, cursor.tallies), from_start=not cursor.is_told)
-            cursor.is_told = True
+            part.from_start = not cursor.is_told
+            # From here on they count as handed on, so nothing may come between.
+            cursor.rowid, cursor.row, cursor.is_told = page[-1][0], page[-1], True
+            has_points = True
+            yield part
         self._signatures[run.key] = run.signature
-        yield part
+        if not has_points:
+            run.metrics = _finals(run.metrics, cursor.tallies)
+            run.from_start, cursor.is_told = not cursor.is_told, True
+            yield run
 
     def _artifact_folders(self) -> dict[str, str]:
         """Folders of artifacts beside the database, by run. Those elsewhere are not looked at, whatever it says."""
@@ -307,7 +307,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> dict[str, Column]:
                 column = found[key] = Column([], [], [])
             column.steps.append(step)
             column.at_us.append(at_ms * 1000)
-            column.values.append(math.nan if is_nan else _number(value))
+            column.values.append(_number(value, is_nan))
     return found
 
 
@@ -320,7 +320,9 @@ def _finals(metrics: Mapping[str, MetricFinal], tallies: Mapping[str, Tally]) ->
     return found
 
 
-def _number(value: float) -> float:
+def _number(value: float, is_nan: object) -> float:
+    if is_nan:
+        return math.nan
     return math.copysign(math.inf, value) if abs(value) >= INF else float(value)
 
 
