@@ -55,6 +55,16 @@ class RunRecord(SQLModel, table=True):
     params_pending: bool = False
     sweep: str = ""
     job: str = ""
+    tracker: str = ""
+    source_path: str = ""
+    source_group: str = ""
+    written_at_s: float | None = None
+    import_id: str = ""
+    import_place: str = ""
+    import_key: str = ""
+    import_signature: str = ""
+    import_state: str = ""
+    is_followed: bool = False
 
 
 class NoteRecord(SQLModel, table=True):

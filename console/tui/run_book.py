@@ -32,6 +32,8 @@ class RunBook:
         self.matched_count: int | None = 0
         """None while the answer to a new filter is under way."""
         self.loaded = False
+        self.has_imported = False
+        """A run of another tracker was seen; stays, so that columns do not come and go."""
 
     @property
     def now_s(self) -> float:
@@ -50,6 +52,7 @@ class RunBook:
         self._pages[page.offset] = page.rows
         while len(self._pages) > REMEMBERED_PAGES:
             del self._pages[next(iter(self._pages))]
+        self.has_imported = self.has_imported or any(row.tracker for row in page.rows)
         self._rows = {row.id: row for rows in self._pages.values() for row in rows}
         for row in page.rows:
             if row.id in self.marked:

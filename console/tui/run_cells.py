@@ -54,7 +54,6 @@ WIDE: Final = (
     TableColumn("no", "run", 5, pinned=True),
     TableColumn("name", "name", 20, flexible=True),
     TableColumn("project", "project", 8),
-    TableColumn("source", "source", 7, sortable=False),
     TableColumn("key", "metric", 18, sortable=False),
     TableColumn("metric", "last", 8, align="right"),
     TableColumn("best", "best", 8, align="right", sortable=False),
@@ -78,9 +77,16 @@ SORT_CYCLE: Final[tuple[SortKey, ...]] = (
 ASCENDING_FIRST: Final[frozenset[SortKey]] = frozenset({"name", "project"})
 
 
-def columns_for(width_cells: int) -> tuple[TableColumn, ...]:
-    """The columns that a table of this width has room for."""
-    return WIDE if width_cells >= 118 else NORMAL if width_cells >= 90 else COMPACT
+SOURCE: Final = TableColumn("source", "source", 7, sortable=False)
+
+
+def columns_for(width_cells: int, *, imported: bool = False) -> tuple[TableColumn, ...]:
+    """The columns that a table of this width has room for; where runs are imported, also where from."""
+    if width_cells < 90:
+        return COMPACT
+    columns = WIDE if width_cells >= 118 else NORMAL
+    at = next(position for position, column in enumerate(columns) if column.key == "key")
+    return (*columns[:at], SOURCE, *columns[at:]) if imported else columns
 
 
 def arrowed(metric: MetricSummary) -> str:

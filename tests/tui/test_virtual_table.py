@@ -258,7 +258,7 @@ def test_marks_are_shown_counted_and_cleared() -> None:
         assert app.seen(VirtualTable.MarksChanged)[-1] == {"marked": ("r0", "r1")}
         app.table.ascii = True
         assert app.lines()[1][:2] == " *"
-        app.table.clear_marks()
+        app.table.set_marks(())
         await settle(pilot)
         assert list(app.table.marked) == []
         assert app.seen(VirtualTable.MarksChanged)[-1] == {"marked": ()}

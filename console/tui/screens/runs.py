@@ -145,7 +145,7 @@ class RunsScreen(FootplateScreen):
             self.query_one(SidePanel).ask_chart()
 
     def _put_rows(self, offset: int) -> None:
-        columns = columns_for(self._table.size.width)
+        columns = columns_for(self._table.size.width, imported=self._book.has_imported)
         self._table.set_columns(columns)
         self._table.put_page(offset, self._book.table_rows(offset, columns))
 
@@ -178,7 +178,7 @@ class RunsScreen(FootplateScreen):
     def _fit_columns(self) -> None:
         if not self.present:
             return
-        self._table.set_columns(columns_for(self._table.size.width))
+        self._table.set_columns(columns_for(self._table.size.width, imported=self._book.has_imported))
         for offset in self._book.offsets():
             self._put_rows(offset)
         self._show_run()
@@ -268,4 +268,4 @@ class RunsScreen(FootplateScreen):
         if self.filter_text:
             self._set_filter("")
         else:
-            self._table.clear_marks()
+            self._table.set_marks(())

@@ -106,6 +106,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._empty = empty
         self._columns = tuple(columns)
         self._slots: tuple[Slot, ...] = ()
+        self._laid_out_cells = 0
         self._pages = TablePages()
         self._cursor_row = 0
         self._followed_key: str | None = None
@@ -215,10 +216,6 @@ class VirtualTable(ScrollView, can_focus=True):
             self._refresh_changed()
             self.post_message(self.MarksChanged(self.marked))
 
-    def clear_marks(self) -> None:
-        """Unmark all rows."""
-        self.set_marks(())
-
     def action_move(self, rows: int) -> None:
         self.move_cursor(self._cursor_row + rows)
 
@@ -253,7 +250,6 @@ class VirtualTable(ScrollView, can_focus=True):
             self.action_open()
 
     def on_resize(self) -> None:
-        self._lay_out()
         self._size_content()
         self._scroll_to_cursor()
         self._request_pages()
@@ -271,6 +267,9 @@ class VirtualTable(ScrollView, can_focus=True):
             self._request_pages()
 
     def render_line(self, y: int) -> Strip:
+        # A scroll bar that goes makes room without a resize.
+        if self._laid_out_cells != self._content_size.width:
+            self._lay_out()
         strip = self._drawn[y] = self._line(y)
         return strip
 
@@ -283,7 +282,8 @@ class VirtualTable(ScrollView, can_focus=True):
         return max(1, self._content_size.height - 1)
 
     def _lay_out(self) -> None:
-        self._slots = lay_out(self._columns, GUTTER_CELLS, self._content_size.width)
+        self._laid_out_cells = self._content_size.width
+        self._slots = lay_out(self._columns, GUTTER_CELLS, self._laid_out_cells)
 
     def _size_content(self) -> None:
         """Tell the scroll bar how much there is, without the repaint that assigning `virtual_size` brings."""
