@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,8 +24,12 @@ READERS: Final = (
     "dvclive",
 )
 """Modules of `store.readers`. Of those that read one folder, the first one's word counts where two say the same."""
-WHOLE_FOLDERS: Final = frozenset({"mlruns", "wandb", "mlartifacts"})
-"""What is in them belongs to one tracker; the walk does not go on inside."""
+WHOLE_FOLDERS: Final = {
+    "mlruns": re.compile(r"\d+|\.trash|models"),
+    "wandb": re.compile(r"(offline-)?run-.*"),
+    "mlartifacts": re.compile(r"\d+"),
+}
+"""Folders that belong to one tracker, and what is in them then; the walk does not go on inside."""
 SKIPPED: Final = frozenset(
     {"__pycache__", "__pypackages__", "conda-meta", "env", "node_modules", "site-packages", "venv"}
 )
@@ -85,7 +90,7 @@ def listings(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
     # A path may be a place itself, which only the folder that it lies in can say.
     is_folder = os.path.isdir(root)
     yield parent or "/", [] if is_folder else [name], [name] if is_folder else []
-    waiting = deque([(root, 0)]) if is_folder and name not in WHOLE_FOLDERS else deque()
+    waiting = deque([(root, 0)] if is_folder else [])
     while waiting:
         folder, depth = waiting.popleft()
         files: list[str] = []
@@ -101,9 +106,12 @@ def listings(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
                         files.append(entry.name)
         except OSError:
             continue
+        mark = WHOLE_FOLDERS.get(os.path.basename(folder))
+        if mark is not None and any(map(mark.fullmatch, folders)):
+            continue
         yield folder, files, sorted(folders)
         if depth < DEPTH_MAX:
-            inner = (each for each in sorted(folders) if each not in WHOLE_FOLDERS and not is_passed_over(each))
+            inner = (each for each in sorted(folders) if not is_passed_over(each))
             waiting.extend((os.path.join(folder, each), depth + 1) for each in inner)
 
 
