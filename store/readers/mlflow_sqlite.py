@@ -239,7 +239,7 @@ class Source:
                 f"select rowid, run_uuid, {columns} from {table} where rowid > ? order by rowid limit ?"
             )
             return [row[1:] for page in pages for row in page if row[1] in wanted and type(row[2]) is str]
-        most = KEYS_MAX + 1 if len(runs) == 1 else 2 * KEYS_MAX
+        most = KEYS_MAX + 1
         marks = ", ".join("?" * len(runs))
         statement = f"select run_uuid, {columns} from {table} where run_uuid in ({marks}) limit {most}"
         found = self._rows(statement, [run.key for run in runs])

@@ -217,7 +217,8 @@ def take(columns: dict[str, Column], at: object, step: object, data: object) -> 
     """Put one call of `log` into columns; whether it was one."""
     at_s = _unix_s(at)
     try:
-        found = json.loads(data) if isinstance(data, bytes | str) else None
+        # A float has a value for whole numbers of any length.
+        found = json.loads(data, parse_int=float) if isinstance(data, bytes | str) else None
     except (ValueError, RecursionError):
         return False
     if at_s is None or type(step) is not int or abs(step) >= STEP_LIMIT or not isinstance(found, dict):
@@ -231,10 +232,7 @@ def take(columns: dict[str, Column], at: object, step: object, data: object) -> 
                 column = columns[key] = Column([], [], [])
             column.steps.append(step)
             column.at_us.append(at_us)
-            try:
-                column.values.append(float(number))
-            except OverflowError:
-                column.values.append(math.copysign(math.inf, number))
+            column.values.append(float(number))
     return True
 
 
