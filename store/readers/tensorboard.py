@@ -40,6 +40,9 @@ CHILDREN_MAX: Final = 2000
 LOOKS_MAX: Final = 4
 ENDING_SLACK_S: Final = 5.0
 """How long after the end of its session a run may still write what it came to."""
+SESSION_TAG: Final = f"{HPARAMS_PREFIX}experiment"
+"""What a file begins with that holds a session of the run above. torch and tensorboardX write it into each of them,
+Keras once, into the folder above the runs."""
 NOTHING_YET: Final = "nothing written yet; TensorBoard writers flush every 120 s"
 _SUCCESS: Final = 1
 _SAID: Final = {_SUCCESS: "finished", 2: "failed", 3: "running"}
@@ -111,6 +114,8 @@ class Source:
         self._is_followed = False
         self._other_children: dict[str, int] = {}
         """Folders below that hold no session, by when they were last changed."""
+        self._first_tags: dict[str, str | None] = {}
+        """Of the oldest file."""
         self._start_again()
 
     def _start_again(self) -> None:
@@ -205,7 +210,7 @@ class Source:
             if self._other_children.get(folder) == changed_ns:
                 return {}
             files, _ = self._scan(folder)
-            if files and is_session(files):
+            if files and first_tag(oldest_of(files)) == SESSION_TAG:
                 return files
             # An empty file may become one of a session without a change of its folder.
             if all(facts.st_size for facts in files.values()):
@@ -216,7 +221,12 @@ class Source:
 
     def _belongs_to_parent(self, own: dict[str, os.stat_result]) -> bool:
         try:
-            return is_session(own) and bool(self._scan(os.path.dirname(os.path.abspath(self.path)))[0])
+            oldest = oldest_of(own)
+            if self._first_tags.get(oldest) is None:
+                # A file that has said nothing yet may still do so.
+                self._first_tags = {oldest: first_tag(oldest) or None}
+            is_session = self._first_tags[oldest] == SESSION_TAG
+            return is_session and bool(self._scan(os.path.dirname(os.path.abspath(self.path)))[0])
         except OSError:
             return False
 
@@ -341,14 +351,9 @@ class Source:
         return run
 
 
-def is_session(files: Mapping[str, os.stat_result]) -> bool:
-    """Whether the event files of a folder are a session of hparams that belongs to the run above.
-
-    Keras writes sessions into the run's own folder, and the experiment once into the one above; torch and tensorboardX
-    write both into a folder of its own. Raises OSError.
-    """
-    oldest = min(files, key=lambda path: (read_name(os.path.basename(path)).began_s, path))
-    return first_tag(oldest) == f"{HPARAMS_PREFIX}experiment"
+def oldest_of(files: Mapping[str, os.stat_result]) -> str:
+    """The event file that was begun first."""
+    return min(files, key=lambda path: (read_name(os.path.basename(path)).began_s, path))
 
 
 def without_overtaken(column: Column, tag: str, later: list[Part]) -> Column:

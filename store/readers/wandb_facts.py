@@ -71,14 +71,19 @@ def flat(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, object
     """Values by key, those of nested objects joined with dots; an object that says what it is counts as one value."""
     if isinstance(value, dict) and value and "_type" not in value and depth < DEPTH_MAX:
         for key, inner in value.items():
-            yield from flat(f"{name}.{key}" if name else key, inner, depth + 1)
+            yield from flat(f"{name}.{clean(key)}" if name else clean(key), inner, depth + 1)
     else:
         yield name, value
 
 
 def text_of(value: object) -> str:
     """A value of the config as a param: text as it is, the rest as JSON."""
-    return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return cut(clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+
+
+def clean(text: str) -> str:
+    """A text without halves of surrogates, which JSON may have and nothing else can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def seconds(data: bytes, field: wire.Field) -> float:

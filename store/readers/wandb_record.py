@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from store.readers import wire
 from store.readers.foreign import KEYS_MAX, PROBLEMS_MAX, STEP_LIMIT, Column
-from store.readers.wandb_facts import Facts, flat, number_of, read_item
+from store.readers.wandb_facts import Facts, clean, flat, number_of, read_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +23,8 @@ VALUE_MARK: Final = b"\x82\x01"
 SHAPES_MAX: Final = 200_000
 MEDIA_MAX: Final = 10_000
 TIME_LIMIT_S: Final = 9e12
+SIZE_LIMIT: Final = 2**60
+TYPE_ENDING: Final = "._type"
 MEDIA_KINDS: Final = {
     "image": "image",
     "images/separated": "image",
@@ -39,9 +41,10 @@ MEDIA_KINDS: Final = {
 class Series:
     """Points of one key that have been read and not been handed on."""
 
-    __slots__ = ("at_us", "steps", "values")
+    __slots__ = ("at_us", "key", "steps", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
         self.steps: list[int] = []
         self.at_us: list[int] = []
         self.values: list[float] = []
@@ -70,8 +73,10 @@ class Records:
         self.left_out_count = 0
         """Points of keys beyond the most that a run may have."""
         self.problems: list[str] = []
-        self._step, self._time, self._other = Series(), Series(), Series()
-        self._own = {"_step": self._step, "_timestamp": self._time, "_runtime": self._other}
+        self._step, self._time, self._other = Series("_step"), Series("_timestamp"), Series("_runtime")
+        self._own = {each.key: each for each in (self._step, self._time, self._other)}
+        self._texts: dict[str, str] = {}
+        """Items of the history record that is being read that are text."""
         self._known: dict[bytes, Series] = {}
 
     def take(self, records: Iterable[bytes]) -> None:
@@ -144,6 +149,9 @@ class Records:
 
     def _place(self, touched: list[Series], step: int) -> None:
         """Give the values of one history record their step and time."""
+        if self._texts:
+            self._gather_media(touched)
+            self._texts.clear()
         at_us = self.last_at_us
         if self._step.values:
             said = self._step.values[-1]
@@ -178,6 +186,8 @@ class Records:
                     self._known[data[start:mark]] = series
             elif isinstance(inner, dict):
                 self._take_media(key, inner)
+            elif isinstance(inner, str):
+                self._texts[key] = inner
 
     def _series_of(self, key: str) -> Series | None:
         series = self._own.get(key) or self.series.get(key)
@@ -187,16 +197,28 @@ class Records:
             if len(self.series) >= KEYS_MAX:
                 self.left_out_count += 1
                 return None
-            series = self.series[key] = Series()
+            series = self.series[key] = Series(key)
         return series
+
+    def _gather_media(self, touched: list[Series]) -> None:
+        """Take numbers that describe media out of the history: W&B writes `image._type`, `image.size` and so on."""
+        for name in [key for key in self._texts if key.endswith(TYPE_ENDING)]:
+            before = name.removesuffix("_type")
+            facts: dict[str, Any] = {
+                key.removeprefix(before): text for key, text in self._texts.items() if key.startswith(before)
+            }
+            for series in [series for series in touched if series.key.startswith(before)]:
+                touched.remove(series)
+                facts[series.key.removeprefix(before)] = series.values.pop()
+            self._take_media(before[:-1], facts)
 
     def _take_media(self, key: str, value: dict[str, Any]) -> None:
         kind = str(value.get("_type", "")).partition("-")[0]
         path, size = value.get("path"), value.get("size")
         if len(self.media) < MEDIA_MAX:
-            self.media[path if isinstance(path, str) and path else key] = (
+            self.media[clean(path) if isinstance(path, str) and path else key] = (
                 MEDIA_KINDS.get(kind, "file"),
-                size if isinstance(size, int) else len(json.dumps(value)),
+                int(size) if isinstance(size, int | float) and 0 <= size < SIZE_LIMIT else len(json.dumps(value)),
             )
 
     def _take_summary(self, data: bytes, at: int, stop: int) -> None:
@@ -224,6 +246,7 @@ class Records:
     def final_summary(self) -> dict[str, float]:
         """Numbers of the summary by key, those of the history left out."""
         finals: dict[str, float] = {}
+        media: list[str] = []
         for item in self.summary.values():
             try:
                 name, value, _ = read_item(item, 0, len(item))
@@ -231,6 +254,8 @@ class Records:
                     number = number_of(inner)
                     if number is not None and key not in self._own and not key.startswith("_wandb"):
                         finals[key] = number
+                    elif key.endswith(TYPE_ENDING):
+                        media.append(key.removesuffix("_type"))
             except (ValueError, struct.error, RecursionError):
                 continue
-        return finals
+        return {key: value for key, value in finals.items() if not key.startswith(tuple(media))}
