@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 TRACKER: Final = "tensorboard"
 KEY: Final = "."
 MARK: Final = ".tfevents."
+PROFILE_ENDING: Final = ".profile-empty"
+"""TensorFlow's profiler leaves such a file, in which there is nothing."""
 POINTS_AT_ONCE: Final = 1_000_000
 """Handed on before more are read, so that a long run is never in memory whole."""
 CHILDREN_MAX: Final = 2000
@@ -72,7 +74,7 @@ def read_name(name: str) -> FileName:
 
 def found_in(folder: str, files: Collection[str], folders: Collection[str]) -> Iterator[str]:  # noqa: ARG001
     """The folder, when there is an event file in it."""
-    if any(MARK in name for name in files):
+    if any(MARK in name and not name.endswith(PROFILE_ENDING) for name in files):
         yield folder
 
 
@@ -166,6 +168,9 @@ class Source:
             if not is_overtaken:
                 break
             self._start_again()
+        else:
+            # Its files are being replaced one after the other; there is another look.
+            return
         self._signature = signature
         yield self._run(listing, signature, problems)
 
@@ -196,7 +201,7 @@ class Source:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-                    elif MARK in entry.name:
+                    elif MARK in entry.name and not entry.name.endswith(PROFILE_ENDING):
                         facts = entry.stat(follow_symlinks=False)
                         if stat.S_ISREG(facts.st_mode):
                             files[entry.path] = facts

@@ -471,7 +471,7 @@ def test_what_the_name_of_a_file_tells(name: str, told: tuple[int, str, int | No
 
 def test_folders_with_event_files_are_found() -> None:
     assert list(tensorboard.found_in("/a", [NAME, "x"], [])) == ["/a"]
-    assert list(tensorboard.found_in("/a", ["x"], ["run"])) == []
+    assert list(tensorboard.found_in("/a", ["x", f"{NAME}.profile-empty"], ["run"])) == []
 
 
 WHOLE = next((LOGS / "plain").iterdir()).read_bytes()[:2500]
