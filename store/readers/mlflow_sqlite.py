@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
+from collections import deque
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -109,26 +110,31 @@ class Source:
         runs = self._runs()
         for key in self._signatures.keys() - {run.key for run in runs}:
             del self._signatures[key]
-        changed = []
+        # What has been told is let go of: the values of all runs need not fit into memory at once.
+        waiting: deque[ForeignRun] = deque()
         for run in runs:
             is_new_to_us = run.key in followed and run.key not in self._cursors
             if is_new_to_us or self._signatures.get(run.key, known.get(run.key)) != run.signature:
-                changed.append(run)
+                waiting.append(run)
             else:
                 self._signatures[run.key] = run.signature
-        places = self._artifact_folders() if changed else {}
-        at, size = 0, RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
-        while at < len(changed):
-            batch = changed[at : at + size]
+        runs.clear()
+        places = self._artifact_folders() if waiting else {}
+        size = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
+        while waiting:
+            batch = deque(waiting.popleft() for _ in range(min(size, len(waiting))))
             try:
                 self._describe(batch)
             except BusyError:
                 if size == 1:
                     raise
+                waiting.extendleft(reversed(batch))
                 size = max(1, size // 4)
                 continue
-            at += len(batch)
-            for run in batch:
+            while batch:
+                run = batch.popleft()
+                if self._database.left_out:
+                    run.trouble(self._database.left_out)
                 if run.key in places:
                     run.artifacts = files_below(places[run.key])
                 if run.key in followed:

@@ -58,6 +58,8 @@ class QuietDatabase:
         self._connection: sqlite3.Connection | None = None
         self._opened: object = None
         self._is_lenient = False
+        self.left_out = ""
+        """What of the database could not be taken into account, in words."""
         self._deadline_s = 0.0
 
     def stamp(self) -> Stamp | None:
@@ -116,7 +118,11 @@ class QuietDatabase:
             time.sleep(PAUSE_S)
 
     def _try(self, statement: str, values: Sequence[object], before: Stamp) -> list[tuple[Any, ...]] | None:
-        has_log = before.log[0] > 0
+        # Without its index no writer is alive, and SQLite would make one beside it.
+        has_log = before.log[0] > 0 and os.access(f"{self._real_path}-shm", os.R_OK)
+        self.left_out = (
+            f"{self.path}-wal is not read: there is no {self.path}-shm" if before.log[0] and not has_log else ""
+        )
         try:
             connection = self._connect(before, has_log)
             self._deadline_s = time.monotonic() + STATEMENT_MAX_S

@@ -102,6 +102,8 @@ class Source:
                 if is_new_to_us or self._signatures.get(run.key, known.get(run.key)) != run.signature:
                     self._standing[run.key] = standing
                     _describe(run, config, self.path)
+                    if self._database.left_out:
+                        run.trouble(self._database.left_out)
                     yield from self._read(run, standing, row_id)
                     standing.row_count = row_count
                 self._signatures[run.key] = run.signature

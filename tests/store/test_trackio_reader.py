@@ -267,3 +267,26 @@ def test_what_is_no_database(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(UnreadableSourceError, match="it has no table metrics; it has other"):
         list(reader.look({}, ()))
+
+
+def test_what_a_killed_trainer_left(database: str) -> None:
+    """The log of a writer that was killed counts while its index is there; without one it is said to be left out."""
+    script = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('pragma journal_mode=wal')\n"
+        'c.execute("insert into metrics(run_id, run_name, timestamp, step, metrics)'
+        " values ('k', 'k', '2026-11-24T12:00:00Z', 0, '{}')\")\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, database], check=True)
+    folder = os.path.dirname(database)
+    before = {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}
+    assert "digits.db-wal" in before
+    assert len(list(trackio_db.Source(database).look({}, ()))) == 3
+    os.unlink(f"{database}-shm")
+    runs = list(trackio_db.Source(database).look({}, ()))
+    assert len(runs) == 2
+    assert "digits.db-wal is not read" in runs[0].problems[0]
+    del before["digits.db-shm"]
+    assert {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)} == before
