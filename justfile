@@ -43,6 +43,14 @@ bench-queue *ARGS:
 bench-watch *ARGS:
     uv run python -m tests.bench_watch {{ ARGS }}
 
+# Measure the readers of trackers beside the trackers' own, and what live imports cost
+bench-readers *ARGS:
+    uv run python -m tests.bench_readers {{ ARGS }}
+
+# Damage files of trackers in every way and have their readers read them
+fuzz *ARGS:
+    uv run python -m tests.fuzz_readers {{ ARGS }}
+
 # Kill daemon, supervisors, consoles and terminals while jobs write, then count what every witness saw
 torture *ARGS:
     uv run python -m tests.torture {{ ARGS }}
