@@ -157,8 +157,6 @@ class Source:
         self._describe(run)
         run.written_at_s = max(newest_ns, place.modified_ns) / 1e9
         run.signature = f"ended:{outer}" if run.said in ENDED else f"going:{inner}"
-        if run.problems and run.signature == standing.signature and not must_tell:
-            return
         if standing.curves is None:
             self._sum_up(run, standing, files)
             standing.signature = run.signature

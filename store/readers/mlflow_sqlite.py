@@ -86,6 +86,8 @@ class Source:
         self._seen: Stamp | None = None
         self._rows_at_once = ROWS_AT_ONCE
         self._has_index: dict[str, bool] = {}
+        self._tops: dict[str, int] = {}
+        self._newest: dict[str, dict[str, int]] = {"metrics": {}, "params": {}, "tags": {}}
 
     def look(self, known: Mapping[str, str], followed: Collection[str]) -> Iterator[ForeignRun]:
         """Runs that are new or changed, the youngest first. Raises UnreadableSourceError."""
@@ -107,18 +109,10 @@ class Source:
 
     def _changed(self, known: Mapping[str, str], followed: Collection[str]) -> Iterator[ForeignRun]:
         self._check()
-        runs = self._runs()
-        for key in self._signatures.keys() - {run.key for run in runs}:
-            del self._signatures[key]
+        for table, newest in self._newest.items():
+            self._count(table, newest)
         # What has been told is let go of: the values of all runs need not fit into memory at once.
-        waiting: deque[ForeignRun] = deque()
-        for run in runs:
-            is_new_to_us = run.key in followed and run.key not in self._cursors
-            if is_new_to_us or self._signatures.get(run.key, known.get(run.key)) != run.signature:
-                waiting.append(run)
-            else:
-                self._signatures[run.key] = run.signature
-        runs.clear()
+        waiting = deque(self._runs(known, followed))
         places = self._artifact_folders() if waiting else {}
         size = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
         while waiting:
@@ -178,8 +172,28 @@ class Source:
                 return
             rowid = page[-1][0]
 
-    def _runs(self) -> list[ForeignRun]:
-        """Every run with what its own row says, the youngest first."""
+    def _count(self, table: str, newest: dict[str, int]) -> None:
+        """Bring up to date which row of each run is the newest of a table."""
+        top = self._rows(f"select max(rowid) from {table}")[0][0] or 0
+        before = self._tops.get(table)
+        if before is None or before > top:
+            newest.clear()
+            if self._has_index[table]:
+                inner = f"(select rowid from {table} where run_uuid = runs.run_uuid order by rowid desc limit 1)"
+                for page in self._pages(
+                    f"select rowid, run_uuid, {inner} from runs where rowid > ? order by rowid limit ?"
+                ):
+                    newest.update({key: rowid for _, key, rowid in page if rowid is not None})
+            else:
+                newest.update(self._rows(f"select run_uuid, max(rowid) from {table} group by 1 limit {RUNS_MAX}"))
+        else:
+            for start in range(before, top, ROWS_AT_ONCE):
+                statement = f"select run_uuid, max(rowid) from {table} where rowid > ? and rowid <= ? group by 1"
+                newest.update(self._rows(statement, (start, start + ROWS_AT_ONCE)))
+        self._tops[table] = top
+
+    def _runs(self, known: Mapping[str, str], followed: Collection[str]) -> list[ForeignRun]:
+        """Runs that have changed with what their own rows say, the youngest first."""
         experiments = {
             row[0]: (cut(_text(row[1])), row[2] == "deleted")
             for row in self._rows(
@@ -191,28 +205,32 @@ class Source:
         notes = dict(
             self._rows(f"select run_uuid, {_TEXT} from tags where key = 'mlflow.note.content' limit {RUNS_MAX}")
         )
-        newest = ", ".join(self._newest(table) for table in ("metrics", "params", "tags"))
         columns = "run_uuid, substr(name, 1, 8192), status, start_time, end_time, lifecycle_stage, experiment_id"
-        found: dict[str, ForeignRun] = {}
-        for page in self._pages(f"select rowid, {columns}, {newest} from runs where rowid > ? order by rowid limit ?"):
-            for _, key, name, status, start, end, stage, experiment, *counts in page:
-                if not isinstance(key, str) or len(found) >= RUNS_MAX:
+        metrics, params, tags = self._newest.values()
+        found: list[ForeignRun] = []
+        seen: set[str] = set()
+        for page in self._pages(f"select rowid, {columns} from runs where rowid > ? order by rowid limit ?"):
+            for _, key, name, status, start, end, stage, experiment in page:
+                if not isinstance(key, str) or len(seen) >= RUNS_MAX:
                     continue
+                seen.add(key)
                 group, is_deleted = experiments.get(experiment, ("", False))
-                facts = repr((name, status, start, end, stage, group, is_deleted, notes.get(key)))
-                run = ForeignRun(key, TRACKER, self.path, f"{zlib.crc32(facts.encode()):08x}:{counts}")
+                counts = (metrics.get(key), params.get(key), tags.get(key))
+                facts = repr((name, status, start, end, stage, group, is_deleted, notes.get(key), counts))
+                signature = f"{zlib.crc32(facts.encode()):08x}:{counts[0]}"
+                is_new_to_us = key in followed and key not in self._cursors
+                if not is_new_to_us and self._signatures.get(key, known.get(key)) == signature:
+                    self._signatures[key] = signature
+                    continue
+                run = ForeignRun(key, TRACKER, self.path, signature)
                 run.name, run.group, run.said = cut(_text(name)), group, SAID.get(status, "")
                 run.started_at_s, run.ended_at_s = seconds(start), seconds(end)
                 run.written_at_s = max(run.started_at_s or 0.0, run.ended_at_s or 0.0)
                 run.is_deleted = is_deleted or stage == "deleted"
-                found[key] = run
-        return sorted(found.values(), key=lambda run: run.started_at_s or 0.0, reverse=True)
-
-    def _newest(self, table: str) -> str:
-        """The number of the newest row that a run has in a table."""
-        if self._has_index[table]:
-            return f"(select rowid from {table} where run_uuid = runs.run_uuid order by rowid desc limit 1)"
-        return f"case when status in ('RUNNING', 'SCHEDULED') then (select max(rowid) from {table}) end"
+                found.append(run)
+        for key in self._signatures.keys() - seen:
+            del self._signatures[key]
+        return sorted(found, key=lambda run: run.started_at_s or 0.0, reverse=True)
 
     def _describe(self, runs: Sequence[ForeignRun]) -> None:
         """Params, tags and where the metrics stand."""

@@ -329,16 +329,38 @@ def test_unreadable_stores(tmp_path: Path) -> None:
     assert run.metrics["\ufffd"].last == 2.0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_files_without_permission(tmp_path: Path) -> None:
+def test_files_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What may not be read is named; the rest counts."""
     store = Store(tmp_path)
     store.log("loss", 1.0)
     store.log("closed", 1.0)
-    (store.run / "metrics" / "closed").chmod(0)
-    [run] = store.reader().look({}, ())
-    assert list(run.metrics) == ["loss"]
-    assert run.problems == ["metrics/closed cannot be read: Permission denied"]
+    really_open = os.open
+
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if path.endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return really_open(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for followed in ((), (RUN,)):
+        [run] = store.reader().look({}, followed)
+        assert list(run.metrics) == ["loss"]
+        assert run.problems == ["metrics/closed cannot be read: Permission denied"]
+
+
+def test_files_that_go_away_while_they_are_read(tmp_path: Path) -> None:
+    """Runs that are deleted between the listing and their turn are told with what is left, or not at all."""
+    for number in range(3):
+        folder = tmp_path / "mlruns" / "0" / f"{number:032x}" / "metrics"
+        folder.mkdir(parents=True)
+        (folder / "loss").write_text("1 2 3\n")
+        (folder.parent / "meta.yaml").write_text("status: 1\n")
+    look = mlflow_files.Source(str(tmp_path / "mlruns")).look({}, ())
+    assert next(look).metrics
+    shutil.rmtree(tmp_path / "mlruns")
+    for run in look:
+        assert not run.metrics
+        assert run.problems == ["meta.yaml cannot be read: No such file or directory"]
 
 
 def test_yaml_that_is_not_flat() -> None:
