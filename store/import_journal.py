@@ -127,6 +127,16 @@ def points_of(columns: dict[str, Any]) -> dict[str, Column]:
     return {key: Column(steps, at_us, list(map(float, values))) for key, (steps, at_us, values) in columns.items()}
 
 
+def stored(name: str) -> str:
+    """A path or key as UTF-8 can carry it, whatever its bytes are; `restored` is the inverse."""
+    return name if name.isascii() else os.fsencode(name).decode("latin-1")
+
+
+def restored(text: str) -> str:
+    """The path or key that `stored` was given."""
+    return text if text.isascii() else os.fsdecode(text.encode("latin-1"))
+
+
 def records(path: str, start: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
     """Each record from byte `start` on with the offset after it; None for a line that is damaged."""
     while True:

@@ -63,7 +63,8 @@ def known_runs(cursor: Cursor, import_id: str) -> list[Known]:
         " written_at_s, is_followed from run where import_id = ? order by no",
         [import_id],
     ).fetchall()
-    return [Known(*row) for row in rows]
+    restored = import_journal.restored
+    return [Known(run_id, no, restored(place), restored(key), *rest) for run_id, no, place, key, *rest in rows]
 
 
 def offset_of(cursor: Cursor, import_id: str) -> int:
@@ -150,7 +151,7 @@ def forget(cursor: Cursor, run_id: str) -> None:
 def forgotten(cursor: Cursor, import_id: str) -> set[tuple[str, str]]:
     """Place and key of the runs of an import that a person deleted. Raises duckdb.Error."""
     rows = cursor.execute("select place, key from import_forgotten where import_id = ?", [import_id]).fetchall()
-    return {(place, key) for place, key in rows}
+    return {(import_journal.restored(place), import_journal.restored(key)) for place, key in rows}
 
 
 SET_STATE: Final = """

@@ -53,7 +53,7 @@ def execute(options: Namespace) -> int:
 def refuse(row: RunRow) -> None:
     """Before anything is asked or done. Raises ClientError for a run that may not go."""
     name = f"{row.label} {row.name}"
-    if row.state not in protocol.ENDED_STATES:
+    if not row.tracker and row.state not in protocol.ENDED_STATES:
         words = f"{name} is {row.state}: only runs that have ended can be deleted"
         raise ClientError(words, f"`footplate stop {row.label}` ends it")
     if row.pinned:

@@ -135,7 +135,8 @@ class DataLife:
         if found.tracker and doing != "deleted":
             words = f"{found.words} was imported: its files are those of its tracker, and nothing of them is {doing}"
             raise RefusedError(409, words, f"`footplate delete {label}` takes it out of the table")
-        if found.id in self._live or found.state not in (*ENDED_STATES, "stale", "unknown"):
+        # Whatever its tracker says of it: nothing that we do to it touches what still runs.
+        if not found.tracker and (found.id in self._live or found.state not in ENDED_STATES):
             words = f"{found.words} is {found.state}: only runs that have ended can be {doing}"
             raise RefusedError(409, words, f"`footplate stop {label}` ends it")
         if unpinned and found.pinned:

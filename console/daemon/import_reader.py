@@ -85,7 +85,8 @@ class ReaderProcess:
         found = []
         for line in lines:
             with contextlib.suppress(ValueError):
-                record = orjson.loads(line)
+                # The standard library, unlike orjson, takes lone surrogates: paths need not be UTF-8.
+                record = json.loads(line) | {"is_odd": True} if b"\\ud" in line else orjson.loads(line)
                 if isinstance(record, dict):
                     found.append(record)
         return found

@@ -16,6 +16,7 @@ from ulid import ULID
 
 from console.daemon.import_reader import ReaderProcess
 from console.daemon.import_state import Import, identity_of, load_imports, project_of, row_of, write_import
+from console.daemon.launch import carried, readable
 from store import database, import_journal
 from store.imported import Known
 
@@ -149,6 +150,7 @@ class Imports:
         found = self._imports[import_id]
         found.cancelled, found.wanted = True, False
         self._rest(found)
+        self._commit(found)
         self._show()
 
     def release(self, root: str) -> None:
@@ -292,7 +294,7 @@ class Imports:
                 found.problems[str(record.get("place"))] = f"its reader said something that is none: {error}"
                 return
             found.changed_s = time.monotonic()
-            self._take_run(found, str(record["place"]), run)
+            self._take_run(found, str(record["place"]), run, is_odd="is_odd" in record)
         elif "places" in record:
             found.places, found.stopped = record["places"], record["stopped"]
             found.problems = {}
@@ -308,7 +310,8 @@ class Imports:
                 self._commit(found)
                 self._rest(found)
 
-    def _take_run(self, found: Import, place: str, run: ForeignRun) -> None:
+    def _take_run(self, found: Import, place: str, run: ForeignRun, *, is_odd: bool) -> None:
+        """`is_odd`: it has texts that UTF-8 cannot carry."""
         at = (place, run.key)
         if at in found.forgotten or (run.is_deleted and at not in found.runs):
             return
@@ -326,12 +329,14 @@ class Imports:
             "kind": "run",
             "id": known.id,
             "no": known.no or None,
-            "place": place,
-            "project": self._registry.name_of(run.path) or project_of(found.root),
+            "place": import_journal.stored(place),
+            "project": readable(self._registry.name_of(run.path) or project_of(found.root)),
             "state": state,
             "cause": cause,
-            "facts": import_journal.facts_of(run),
+            "facts": import_journal.facts_of(run) | {"key": import_journal.stored(run.key)},
         }
+        if is_odd:
+            record["facts"] = carried(record["facts"])
         due = time.monotonic() - found.written_s.get(known.id, -DURABLE_EVERY_S) >= DURABLE_EVERY_S
         if due or state != "running":
             found.durable.append(record)
@@ -341,7 +346,7 @@ class Imports:
             found.passing.append(record)
             found.unwritten[known.id] = record
         if run.points or (known.is_followed and run.from_start):
-            columns = import_journal.columns_of(run.points)
+            columns = {readable(key): each for key, each in import_journal.columns_of(run.points).items()}
             points = {"kind": "points", "id": known.id, "no": known.no or None, "from_start": run.from_start}
             found.durable.append(points | {"columns": columns})
         found.runs[at] = known._replace(
