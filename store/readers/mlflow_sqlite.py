@@ -50,6 +50,8 @@ TABLES: Final = {
     "tags": ("key", "value", "run_uuid"),
 }
 ROWS_AT_ONCE: Final = 20_000
+ROWS_LEAST: Final = 250
+"""Fewer are not asked for, however short the pauses of a writer are."""
 RUNS_AT_ONCE: Final = 400
 RUNS_MAX: Final = 200_000
 INF: Final = 1.7976931348623157e308
@@ -114,7 +116,7 @@ class Source:
         # What has been told is let go of: the values of all runs need not fit into memory at once.
         waiting = deque(self._runs(known, followed))
         places = self._artifact_folders() if waiting else {}
-        size = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
+        size = size_max = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
         while waiting:
             batch = deque(waiting.popleft() for _ in range(min(size, len(waiting))))
             try:
@@ -123,8 +125,9 @@ class Source:
                 if size == 1:
                     raise
                 waiting.extendleft(reversed(batch))
-                size = max(1, size // 4)
+                size = max(1, size // 2)
                 continue
+            size = min(size_max, size + size // 4 + 1)
             while batch:
                 run = batch.popleft()
                 if self._database.left_out:
@@ -155,22 +158,23 @@ class Source:
         return self._database.rows(statement, values)
 
     def _pages(self, statement: str, values: Sequence[object] = ()) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows of a statement that ends in `rowid > ? order by rowid limit ?` and selects the rowid first."""
-        rowid = -(2**63)
+        """Rows of a statement that ends in `x > ? order by x limit ?` and selects that x first."""
+        last: object = -(2**63)
         while True:
+            most = self._rows_at_once
             try:
-                page = self._rows(statement, (*values, rowid, self._rows_at_once))
+                page = self._rows(statement, (*values, last, most))
             except BusyError:
-                if self._rows_at_once <= ROWS_AT_ONCE >> 6:
+                if most <= ROWS_LEAST:
                     raise
-                self._rows_at_once >>= 2
+                self._rows_at_once = most // 2
                 continue
+            self._rows_at_once = min(ROWS_AT_ONCE, most + most // 4 + 1)
             if page:
+                last = page[-1][0]
                 yield page
-            if len(page) < self._rows_at_once:
-                self._rows_at_once = min(ROWS_AT_ONCE, self._rows_at_once * 2)
+            if len(page) < most:
                 return
-            rowid = page[-1][0]
 
     def _count(self, table: str, newest: dict[str, int]) -> None:
         """Bring up to date which row of each run is the newest of a table."""
@@ -202,9 +206,10 @@ class Source:
             )
         }
         # A note is written anew in its place, so no new row tells of it.
-        notes = dict(
-            self._rows(f"select run_uuid, {_TEXT} from tags where key = 'mlflow.note.content' limit {RUNS_MAX}")
-        )
+        note = f"select run_uuid, {_TEXT} from tags where key = 'mlflow.note.content'"
+        notes: dict[object, object] = {}
+        for page in self._pages(f"{note} and run_uuid > ? order by run_uuid limit ?"):
+            notes.update(page)
         columns = "run_uuid, substr(name, 1, 8192), status, start_time, end_time, lifecycle_stage, experiment_id"
         metrics, params, tags = self._newest.values()
         found: list[ForeignRun] = []

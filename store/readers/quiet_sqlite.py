@@ -26,8 +26,8 @@ MAGIC: Final = b"SQLite format 3\0"
 HEADER_BYTES: Final = 100
 VALUE_MAX_BYTES: Final = 16 << 20
 """Rows with longer values are not read."""
-PATIENCE_S: Final = 0.25
-"""How long a statement is tried again before the look is left off."""
+PATIENCE_S: Final = 0.1
+"""How long a statement is tried again."""
 PAUSE_S: Final = 0.002
 STATEMENT_MAX_S: Final = 20.0
 CLOCK_TICK_NS: Final = 20_000_000

@@ -205,7 +205,7 @@ class Source:
             except BusyError:
                 if self._rows_at_once <= ROWS_LEAST:
                     raise
-                self._rows_at_once //= 4
+                self._rows_at_once //= 2
                 continue
             if page:
                 yield page
