@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import os
@@ -49,6 +50,11 @@ def rows(home: Home) -> dict[str, RunRow]:
 def export(home: Home) -> str:
     """Everything the index holds."""
     return home.footplate("export", "--json").stdout
+
+
+def difference(before: str, after: str) -> str:
+    """The lines that differ."""
+    return "\n".join(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[:4000]
 
 
 def test_runs_of_every_tracker_are_rows_with_what_their_libraries_say(home: Home, tmp_path: Path) -> None:
@@ -103,7 +109,7 @@ def test_what_was_imported_outlives_its_source_and_the_index(home: Home, tmp_pat
         assert len(home.client().series(run, trackers_live.KEY, 100).steps) == 5
     first = rows(home)[lives[0].name].label
     home.footplate("note", first, "keep this")
-    home.footplate("tag", first, "best")
+    home.footplate("tag", first, "+best")
     shutil.rmtree(folder)
     home.end_daemon()
     before = export(home)
@@ -113,9 +119,9 @@ def test_what_was_imported_outlives_its_source_and_the_index(home: Home, tmp_pat
         if name.startswith("index.duckdb") or name == "backups":
             path = os.path.join(local, name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-    home.footplate("rebuild")
+    home.footplate("rebuild", "--yes")
     after = export(home)
-    assert after == before
+    assert after == before, difference(before, after)
     assert len(json.loads(after)["runs"]) == len(lives)
 
 
