@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
@@ -44,6 +44,15 @@ METRIC_LINE_MAX_BYTES: Final = 1 << 20
 TAIL_BYTES: Final = 65536
 QUIET_MARK_BYTES: Final = 1 << 20
 """How far a log without metrics may grow before a record says so; bounds what a restart reads again."""
+
+
+class LinePattern(Protocol):
+    """What takes the place of the grammar: `readers.pinned_pattern`, as a rule."""
+
+    text: str
+
+    def point(self, line: str, carry: Carry) -> tuple[int, dict[str, float]] | None:
+        """The step and the metrics of a printed line, or None; `carry` is brought up to date."""
 
 
 class FileFacts(NamedTuple):
@@ -73,6 +82,8 @@ class Derivation:
     output: journal.Journal | None = None
     many_processes: bool = False
     """The command is started several times at once: of what its ranks print, rank 0's counts."""
+    pattern: LinePattern | None = None
+    """What reads the lines of the log; None for the grammar."""
 
     def close(self) -> None:
         """Close the journal; the derivation can be opened again from the files."""
@@ -81,9 +92,11 @@ class Derivation:
             self.output = None
 
 
-def open_derivation(run_id: str, run_dir: str, *, many_processes: bool = False) -> Derivation:
+def open_derivation(
+    run_id: str, run_dir: str, *, many_processes: bool = False, pattern: LinePattern | None = None
+) -> Derivation:
     """Take up the derivation of a run where its journal ends."""
-    state = Derivation(run_id, run_dir, many_processes=many_processes)
+    state = Derivation(run_id, run_dir, many_processes=many_processes, pattern=pattern)
     path = derived_path(run_dir)
     size = size_bytes(path)
     window = TAIL_BYTES
@@ -101,7 +114,8 @@ def open_derivation(run_id: str, run_dir: str, *, many_processes: bool = False) 
         state.carry = Carry.from_json(last["log"]["carry"])
     state.output = journal.Journal(path)
     if not last:
-        state.output.append([{"kind": "header", "format": FORMAT, "run": run_id}])
+        named = {} if pattern is None else {"pattern": pattern.text}
+        state.output.append([{"kind": "header", "format": FORMAT, "run": run_id, **named}])
     return state
 
 
@@ -167,7 +181,12 @@ def derive(state: Derivation, now_us: int, attempt: int = 1, *, final: bool) -> 
         additions.append({"kind": "metrics", "at_us": now_us, "end": metrics_end, "generation": generation})
     carry = replace(state.carry)
     looked, points, reached_end = log_points(
-        log_path(state.run_dir), state.log_looked, carry, final=final, many_processes=state.many_processes
+        log_path(state.run_dir),
+        state.log_looked,
+        carry,
+        final=final,
+        many_processes=state.many_processes,
+        pattern=state.pattern,
     )
     additions += [{"kind": "log", "at_us": now_us, **point} for point in points]
     log_end = points[-1]["end"] if points else state.log_end
@@ -208,9 +227,19 @@ def metrics_boundary(path: str, start: int, *, final: bool) -> tuple[int, bool]:
 
 
 def log_points(
-    path: str, start: int, carry: Carry, *, final: bool, many_processes: bool = False
+    path: str,
+    start: int,
+    carry: Carry,
+    *,
+    final: bool,
+    many_processes: bool = False,
+    pattern: LinePattern | None = None,
 ) -> tuple[int, list[dict[str, Any]], bool]:
-    """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end."""
+    """Points in whole lines of a log from `start`: the offset looked up to, the points, and whether that is the end.
+
+    With a pattern, a line that it does not match has none, whatever the grammar would make of it.
+    """
+    parse = stdout_grammar.parse_log_line if pattern is None else pattern.point
     before, size, _ = read_stretch(path, max(0, start - 1), LOG_STRETCH_BYTES + 1)
     inside_line = start > 0 and before[:1] not in (b"\n", b"")
     stretch = before[1:] if start > 0 else before
@@ -231,7 +260,7 @@ def log_points(
             rank, printed = split_rank(printed)
             if rank:
                 continue
-        parsed = stdout_grammar.parse_log_line(printed, carry)
+        parsed = parse(printed, carry)
         if parsed is not None:
             step, values = parsed
             carried = {key: encode(value) for key, value in values.items()}

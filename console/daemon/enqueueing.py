@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from console.daemon.data_life import DataLife, Record
+    from console.daemon.registry import WatchedProject
     from console.jobs.options import Adopted
     from console.jobs.spec import Request, Spec
     from store.ingest import Index
@@ -31,14 +32,14 @@ class Enqueuer:
         record: Record,
         data_life: DataLife,
         index: Callable[[], Index],
-        project_of: Callable[[str], str],
+        project_around: Callable[[str], WatchedProject | None],
     ) -> None:
-        """`project_of` names the watched project that a folder belongs to, or nothing."""
+        """`project_around` tells the watched project that a folder belongs to, if any."""
         self._home = home
         self._record = record
         self._data_life = data_life
         self._index = index
-        self._project_of = project_of
+        self._project_around = project_around
 
     def enqueue(
         self, requests: Sequence[Request], actor: str, action: str, adopted: Adopted | None = None, **details: Any
@@ -88,7 +89,11 @@ class Enqueuer:
         return numbers
 
     def _spec_of(self, request: Request, no: int, adopted: Adopted | None) -> Spec:
-        project = request.project if request.names_project else self._project_of(request.working_dir)
+        watched = self._project_around(request.working_dir)
+        project = request.project if request.names_project or watched is None else watched.name
+        pattern = request.log_pattern
+        if pattern is None:
+            pattern = watched.log_pattern if watched is not None else ""
         return spec.Spec(
             format=spec.FORMAT,
             id=request.id or str(ULID()),
@@ -107,6 +112,7 @@ class Enqueuer:
             adopted=adopted,
             queueing=request.queueing,
             variables=request.variables,
+            log_pattern=pattern,
         )
 
     def _delete_run_dir(self, run_id: str) -> None:

@@ -138,7 +138,9 @@ def request_for(
             "manifest_dir": context.folder if manifest is not None else "",
         },
     }
-    return replace(parse_request(asked), id=ids[job.name], variables=dict(filled.environment))
+    pattern = manifest.log_pattern if manifest is not None else None
+    made = replace(parse_request(asked), id=ids[job.name], variables=dict(filled.environment))
+    return replace(made, log_pattern=pattern)
 
 
 def python_of(manifest: Manifest | None, root: str, folder: str, environment: Mapping[str, str]) -> str:

@@ -89,7 +89,7 @@ class Keeper:
             self.captures.is_pending,
         )
         self.scheduler = Scheduler(home, lambda: self._cursor, report, registry.ask_trust)
-        self._enqueuer = Enqueuer(home, self.record, self.data_life, lambda: self._index, registry.name_of)
+        self._enqueuer = Enqueuer(home, self.record, self.data_life, lambda: self._index, registry.around)
         self.commands = RunCommands(
             home,
             self.record,

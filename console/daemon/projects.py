@@ -327,8 +327,10 @@ class Projects:
             self._answer_trust(root, problem_of(tracked.trust))
 
     def _settle_metric(self, tracked: Tracked) -> None:
-        """Have the index know the primary metric that the manifest names, below what a person has pinned."""
+        """Have its runs know what the manifest says of metrics; the primary one is below what a person has pinned."""
         manifest = tracked.manifest
+        if manifest is not None or tracked.trust.state == "none":
+            self.registry.pin_log_pattern(tracked.project.root, manifest.log_pattern if manifest is not None else "")
         if manifest is not None and manifest.text_hash != tracked.metric_of:
             tracked.metric_of = manifest.text_hash
             named, name = manifest.primary_metric, tracked.project.name

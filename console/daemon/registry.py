@@ -34,6 +34,8 @@ class WatchedProject:
     given_name: str
     by: str
     since_s: float
+    log_pattern: str = ""
+    """Of its manifest as it was last read, so that a run that is enqueued before the first look has it."""
 
     def dir(self, home: str) -> str:
         """Where what is known of it lies."""
@@ -118,6 +120,14 @@ class Registry:
                 self._by_root[root] = replace(found, name=name)
                 write(found.dir(self.home), self._by_root[root])
 
+    def pin_log_pattern(self, root: str, pattern: str) -> None:
+        """A manifest gives another pattern for lines of logs. Raises OSError."""
+        with self._lock:
+            found = self._by_root.get(root)
+            if found is not None and found.log_pattern != pattern:
+                self._by_root[root] = replace(found, log_pattern=pattern)
+                write(found.dir(self.home), self._by_root[root])
+
     def ask_trust(self, folder: str) -> None:
         """Have a manifest looked at, soon; asking again before that changes nothing."""
         with self._lock:
@@ -151,7 +161,8 @@ def read(folder: str) -> WatchedProject:
     if not os.path.isabs(found["root"]):
         raise ValueError("its root is no absolute path")
     texts = {name: str(found[name]) for name in ("root", "name", "given_name", "by")}
-    return WatchedProject(os.path.basename(folder), since_s=float(found["since_s"]), **texts)
+    pattern = str(found.get("log_pattern", ""))
+    return WatchedProject(os.path.basename(folder), since_s=float(found["since_s"]), log_pattern=pattern, **texts)
 
 
 def write(folder: str, project: WatchedProject) -> None:
@@ -163,5 +174,6 @@ def write(folder: str, project: WatchedProject) -> None:
         "given_name": project.given_name,
         "by": project.by,
         "since_s": project.since_s,
+        "log_pattern": project.log_pattern,
     }
     paths.write_atomically(os.path.join(folder, "project.json"), json.dumps(content).encode())

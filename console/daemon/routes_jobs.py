@@ -86,9 +86,14 @@ class JobRoutes:
             raise RefusedError(400, "runs must be a list of runs")
         context = context_of(data, "/", "")
         chosen = await asyncio.to_thread(self._ended, references, everything=bool(data.get("all")))
-        requests = [again(each, context) for each in chosen]
+        requests = [replace(again(each, context), log_pattern=self._pattern_of(each)) for each in chosen]
         made = await self._enqueue(requests, actor_of(data), "retry", {"of": [each.id for each in chosen]})
         return answer({"runs": self._rows(made), "sweep": "", "notes": []}, 201)
+
+    def _pattern_of(self, ended: Spec) -> str | None:
+        """What the log of an ended run is read by when it is enqueued once more: what its folder says now, if any."""
+        watched = self._projects.registry.around(ended.original_working_dir or ended.working_dir)
+        return ended.log_pattern if watched is None else None
 
     async def _enqueue(
         self, requests: Sequence[spec.Request], actor: str, action: str, details: dict[str, Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from console.daemon import launch, run_params
-from console.jobs import launchers, reconcile, spec
+from console.jobs import launchers, log_pattern, reconcile, spec
 from console.jobs.exit_cause import RETRY_GROUPS
 from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
@@ -213,11 +213,12 @@ class WatchedRun:
         try:
             if self.derivation is None:
                 many = launchers.beneath(self.spec.argv).many_processes
-                self.derivation = derive.open_derivation(self.spec.id, self.run_dir, many_processes=many)
+                pattern = log_pattern.of_run(self.spec)
+                place = (self.spec.id, self.run_dir)
+                self.derivation = derive.open_derivation(*place, many_processes=many, pattern=pattern)
             behind = derive.derive(self.derivation, time.time_ns() // 1000, attempt, final=final)
-            place = (self.spec.id, self.spec.no, self.run_dir)
-            many = self.derivation.many_processes
-            batch = read_batch(*place, cursor, self.derivation.generation, many_writers=many)
+            many, generation = self.derivation.many_processes, self.derivation.generation
+            batch = read_batch(self.spec.id, self.spec.no, self.run_dir, cursor, generation, many_writers=many)
         except OSError:
             raise
         except Exception:

@@ -57,6 +57,8 @@ class Request:
     """On top of the environment, which many runs may share."""
     names_project: bool = True
     """Whether `project` was asked for; else it is the name of the folder."""
+    log_pattern: str | None = None
+    """Of the manifest that the run is a job of; None where that of the watched folder counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Spec:
     queueing: Queueing = field(default_factory=Queueing)
     variables: dict[str, str] = field(default_factory=dict)
     """Variables of the command on top of its environment: its params, for commands that ask for a shell."""
+    log_pattern: str = ""
+    """What reads metrics from its output, as its project had it pinned; empty for the grammar."""
 
 
 def parse_request(data: Any) -> Request:
@@ -273,11 +277,12 @@ def read_spec(run_dir: str) -> Spec:
         raise ValueError(f"{run_dir}/spec.json has no format {FORMAT}")
     known = {each.name for each in fields(Spec)}
     later: dict[str, Any] = dict.fromkeys(("options", "adopted", "queueing"))
-    data = {"boot_id": "", "interpreter": "", "original_working_dir": "", "variables": {}, **later, **data}
+    later |= {"boot_id": "", "interpreter": "", "original_working_dir": "", "variables": {}, "log_pattern": ""}
+    data = {**later, **data}
     if known - data.keys():
         raise ValueError(f"{run_dir}/spec.json lacks {', '.join(sorted(known - data.keys()))}")
     texts = ("id", "name", "project", "working_dir", "host", "boot_id", "interpreter", "original_working_dir")
-    strings = [data[name] for name in texts]
+    strings = [data[name] for name in (*texts, "log_pattern")]
     numbers = [data[name] for name in ("no", "grace_s", "created_at_s")]
     argv, params, variables = data["argv"], data["params"], data["variables"]
     if not isinstance(argv, list) or not argv or not isinstance(params, dict) or not isinstance(variables, dict):

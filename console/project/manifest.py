@@ -78,6 +78,7 @@ def parse(text: str, path: str = FILE_NAME) -> Manifest:
         name=project.name,
         interpreter=project.interpreter,
         primary_metric=metric_of(checked),
+        log_pattern=project.log_pattern,
         jobs=jobs,
         cost=checked.cost,
         monitors=checked.monitor,

@@ -130,6 +130,8 @@ class Manifest:
     interpreter: str = ""
     """Path of the Python that `{python}` stands for, relative to the folder; empty to have it found."""
     primary_metric: PrimaryMetric | None = None
+    log_pattern: str = ""
+    """What reads metrics from the output of its runs; empty for the grammar."""
     jobs: Mapping[str, Job] = field(default_factory=dict)
     """In the order of the file."""
     cost: Mapping[str, object] = field(default_factory=dict)

@@ -73,6 +73,10 @@ class ProjectTable(Section):
     """The metric that stands for a run of this project."""
     interpreter: Text = Field("", examples=['"env/bin/python"'])
     """The Python that `{python}` stands for, a path relative to the folder; without it, one is looked for."""
+    log_pattern: Annotated[str, *kind("regular expression", values.log_pattern)] = Field(
+        "", examples=[r"'it (?P<step>\d+) loss (?P<loss>\S+)'"]
+    )
+    """What reads metrics from the output of runs, in place of the grammar; see [below](#log-lines)."""
 
 
 class AfterTable(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from console import quantities
@@ -61,6 +62,27 @@ def text(value: Any) -> str:
         problem = "has a NUL in it" if "\0" in value else f"has {len(value)} characters"
         raise Wrong(problem, f"text of at most {TEXT_MAX_CHARACTERS} characters")
     return value
+
+
+def log_pattern(value: Any) -> str:
+    """A regular expression for lines of logs."""
+    found = text(value)
+    problem, _, expected = pattern_problem(found).partition("; expected ")
+    if problem:
+        raise Wrong(problem, expected)
+    return found
+
+
+@lru_cache(maxsize=64)
+def pattern_problem(found: str) -> str:
+    """What is wrong with a pattern and what was expected; empty when it is taken. The trial takes a while."""
+    from store.readers.pinned_pattern import PatternError, PinnedPattern
+
+    try:
+        PinnedPattern(found)
+    except PatternError as error:
+        return str(error)
+    return ""
 
 
 def flag(value: Any) -> bool:

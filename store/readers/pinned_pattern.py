@@ -20,9 +20,12 @@ from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, Final
 
 from store.readers.foreign import STEP_LIMIT
+from store.readers.stdout_grammar import without_colours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from store.readers.carry import Carry
 
 PATTERN_MAX_CHARACTERS: Final = 1000
 LINE_MAX_CHARACTERS: Final = 2000
@@ -55,8 +58,8 @@ class PatternError(ValueError):
 class PinnedPattern:
     """A pattern that may be used on lines of strangers."""
 
-    def __init__(self, text: str) -> None:
-        """Raises PatternError."""
+    def __init__(self, text: str, *, tried: bool = False) -> None:
+        """Raises PatternError; `tried` says that it has stood its trial before."""
         self.text = text
         self._pattern, tree = _compiled(text)
         names = self._pattern.groupindex.keys()
@@ -66,7 +69,8 @@ class PinnedPattern:
         try:
             _check_repeats(tree, "")
             _check_row(tree, 0)
-            self._stand_trial(tree)
+            if not tried:
+                self._stand_trial(tree)
         except RecursionError:
             raise PatternError(f"the pattern is nested too deep; {_EXPECTED}") from None
 
@@ -86,6 +90,24 @@ class PinnedPattern:
                     values[name] = value
         step = epoch if step is None else step
         return None if step is None and not values else (step, values)
+
+    def point(self, line: str, carry: Carry) -> tuple[int, dict[str, float]] | None:
+        """The step and the metrics of one printed line, or None; `carry` is brought up to date.
+
+        A line without a step takes the carried one; when none was ever named, such lines are counted from 0.
+        """
+        found = self.read(without_colours(line))
+        if found is None:
+            return None
+        step, values = found
+        if step is not None:
+            carry.step = step
+        if not values:
+            return None
+        if carry.step is not None:
+            return carry.step, values
+        carry.auto_step += 1
+        return carry.auto_step - 1, values
 
     def _matches(self, line: str) -> Iterable[re.Match[str]]:
         if self._has_pairs:

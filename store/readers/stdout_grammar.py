@@ -143,9 +143,7 @@ def parse_log_line(line: str, carry: Carry) -> tuple[int, dict[str, float]] | No
             return None
     elif not (("=" in text or ":" in text) and _PAIR_HINT.search(text)):
         return None
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    text = text.strip()
+    text = without_colours(text).strip()
     prefix = _LOG_PREFIX.match(text)
     if prefix:
         text = text[prefix.end() :]
@@ -156,6 +154,11 @@ def parse_log_line(line: str, carry: Carry) -> tuple[int, dict[str, float]] | No
     decoded = _decode_object(text)
     found = _read_object(*decoded, carry) if decoded else _read_text(text, has_step_word, carry)
     return _settle(found, carry) if found else None
+
+
+def without_colours(text: str) -> str:
+    """The text without what a terminal takes for colours and movements."""
+    return _ANSI.sub("", text) if "\x1b" in text else text
 
 
 def _settle(found: _Found, carry: Carry) -> tuple[int, dict[str, float]]:

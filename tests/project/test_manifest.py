@@ -512,3 +512,20 @@ def test_causes_of_a_retry_are_all_allowed() -> None:
     retry = manifest.parse(job(f"retry = {{ on = [{words}] }}")).jobs["train"].retry
     assert retry is not None
     assert set(retry.on) == set(RETRY_GROUPS)
+
+
+def test_a_pattern_for_log_lines_is_tried_when_the_manifest_is_read() -> None:
+    read = manifest.parse("[project]\nlog_pattern = 'it (?P<step>\\d+) loss (?P<loss>\\S+)'\n")
+    assert read.log_pattern == r"it (?P<step>\d+) loss (?P<loss>\S+)"
+    assert manifest.parse(WHOLE).log_pattern == ""
+    for pattern, problem in (
+        (r"'loss (?P<loss'", "cannot be read"),
+        (r"'loss \S+'", "no named groups"),
+        (r"'(?P<step>\d+)'", "names no metric"),
+        (r"'(?P<loss>(\d+\s*)+)x'", "a repetition within"),
+        ("''", "is empty"),
+        ("3", "3 is a number"),
+    ):
+        error = error_of(f"[project]\nname = 'churn'\nlog_pattern = {pattern}\n")
+        assert (error.line, error.key) == (3, "project.log_pattern")
+        assert problem in error.problem, pattern
