@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, str]] = {
     "pin": "keep runs from being deleted",
     "metric": "choose the metric that stands for the runs of a project",
     "log": "add a metric to a run by hand",
+    "reparse": "read the metrics of an ended run from its log once more",
     "audit": "who asked for what and when, and whether that record is whole",
     "export": "runs with everything about them, as JSON or CSV",
     "backup": "copy the index while it is in use",

@@ -45,11 +45,15 @@ class Batch:
     points: Points = field(default_factory=Points)
     many_writers: bool = False
     """Several processes say the same things: of a step of a metric what arrives first counts, and nothing restarts."""
+    voids_log: bool = False
+    """Before these points come in, those that the index has from the log of the run go."""
+    broken_off: bool = False
+    """What follows needs a batch of its own."""
 
     @property
     def full(self) -> bool:
         """Whether there may be more to read at once."""
-        return self.points.count > BATCH_POINTS
+        return self.broken_off or self.points.count > BATCH_POINTS
 
 
 def read_batch(
@@ -66,8 +70,13 @@ def read_batch(
     batch = Batch(run_id, run_no, cursor, many_writers=many_writers)
     offset = start
     for line in lines:
-        offset += len(line) + 1
         record = derive.decode(line)
+        if record is not None and record["kind"] == "log_restart":
+            if batch.points.count:
+                batch.broken_off = True
+                break
+            batch.voids_log = True
+        offset += len(line) + 1
         if record is None:
             if line:
                 batch.cursor = skipped(batch.cursor, "a damaged line in derived.jsonl")

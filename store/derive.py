@@ -3,10 +3,12 @@
 `derived.jsonl` is the one ordered record of what was ingested when, so the index can be built anew from it, to the same
 values and times, without parsing a log again. Its records (journal lines):
 
-    {"kind": "header", "format": 1, "run": id}
+    {"kind": "header", "format": 1, "run": id, "parser": p}                a parser, perhaps a "pattern"
     {"kind": "metrics", "at_us": t, "end": n, "generation": g}             metrics.jsonl was read up to byte n
     {"kind": "log", "at_us": t, "end": n, "step": s, "values": {...}}      points in the log line that ends at byte n
     {"kind": "log", "at_us": t, "end": n}                                  nothing in the log up to byte n
+
+    {"kind": "log_restart", "at_us": t, "parser": p, "pattern": x}         void is what came of the log above
 
 Records of a second or further attempt of the run carry `"attempt": a`; without it they are the first's.
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORMAT: Final = 1
+PARSER: Final = 1
+"""Grows with each change of what is read from log lines."""
 STRETCH_BYTES: Final = 4 << 20
 """How much of one file is looked at in one round."""
 LOG_STRETCH_BYTES: Final = 1 << 20
@@ -103,7 +107,7 @@ def open_derivation(
     # Only the last record of each kind matters, and in a long run both are near the end.
     while True:
         start = max(0, size - window)
-        last = {record["kind"]: record for record in records(path, start)}
+        last = last_records(path, start)
         if start == 0 or {"metrics", "log"} <= last.keys():
             break
         window *= 8
@@ -115,8 +119,18 @@ def open_derivation(
     state.output = journal.Journal(path)
     if not last:
         named = {} if pattern is None else {"pattern": pattern.text}
-        state.output.append([{"kind": "header", "format": FORMAT, "run": run_id, **named}])
+        state.output.append([{"kind": "header", "format": FORMAT, "run": run_id, "parser": PARSER, **named}])
     return state
+
+
+def last_records(path: str, start: int) -> dict[str, dict[str, Any]]:
+    """The last record of each kind from a byte on; where the log is told anew, nothing of it was said before."""
+    last: dict[str, dict[str, Any]] = {}
+    for record in records(path, start):
+        last[record["kind"]] = record
+        if record["kind"] == "log_restart":
+            last["log"] = {"end": 0, "carry": Carry().to_json()}
+    return last
 
 
 def derived_path(run_dir: str) -> str:

@@ -180,7 +180,25 @@ class Index:
             marks = ", ".join("?" * (len(latest) + 2))
             cursor.execute(f"insert or replace into metric_latest values ({marks})", [*latest, of_key[0][0], None])
 
+    def _void_log(self, run_id: str, run_no: int) -> None:
+        """Forget the points of a run's log; what people added by hand under these names counts again."""
+        states = self._states_of(run_no)
+        gone = [key_id for key_id, state in states.items() if state.source == LOG_SOURCE]
+        for table in TABLES_BY_RUN_NO:
+            sql = f"delete from {table} where run_no = ? and list_contains(?, key_id)"
+            self._cursor.execute(sql, [run_no, gone])
+        for key_id in gone:
+            del states[key_id]
+        points = self._cursor.execute(HAND_POINTS_SQL, [run_id]).fetchall()
+        if points:
+            self._put_by_hand(run_no, points)
+        self._primaries[run_id] = dict(zip(PRIMARY_COLUMNS, (None, "", None, "", "guessed"), strict=True))
+        self._choose_primary(run_id, run_no)
+
     def _write_points(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            if batch.voids_log:
+                self._void_log(batch.run_id, batch.run_no)
         written = [batch for batch in batches if batch.points.count]
         folded_before = {
             (batch.run_no, key_id)

@@ -57,6 +57,7 @@ SLOW_FILES = frozenset(
         "test_people",
         "test_quiet_runs",
         "test_rebuild",
+        "test_reparse",
         "test_revive",
         "test_service",
         "test_projects",

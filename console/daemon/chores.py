@@ -62,33 +62,33 @@ class Chores:
     """The pieces of work; each takes what the client sent and returns what it is told. Run in threads."""
 
     def __init__(self, home: str, opened: Database, keeper: Keeper) -> None:
-        self._home = home
+        self.home = home
         self._database = opened
-        self._keeper = keeper
+        self.keeper = keeper
 
     def find(self, reference: str) -> Facts:
         """A run by any of its names. Raises RefusedError."""
         with self._database.reading() as cursor:
             found = run_named(cursor, reference)
-        return self._on_keeper(lambda: self._keeper.data_life.facts(found.id))
+        return self.on_keeper(lambda: self.keeper.data_life.facts(found.id))
 
     def delete_run(self, work: Work, asked: Json) -> Json:
         """One run, for good."""
         found = self.find(str(asked.get("run")))
-        with self._claimed(found, work, "deleted", unpinned=True):
+        with self.claimed(found, work, "deleted", unpinned=True):
             self._refuse_obstacle(found, "deleted")
-            size = disk_use.measure_run(self._home, found.id).total
+            size = disk_use.measure_run(self.home, found.id).total
             if work.ending():
                 raise removal.InterruptedRemoval
-            self._on_keeper(lambda: self._keeper.data_life.withdraw(found.id, actor_in(asked)))
+            self.on_keeper(lambda: self.keeper.data_life.withdraw(found.id, actor_in(asked)))
             work.say(f"removing the files of {found.words}")
             self._remove_leftovers_of(found, work)
         return {"run": found.id, "no": found.no, "name": found.name, "freed_bytes": size}
 
     def delete_project(self, project: str, actor: str) -> int:
         """All runs of a project; returns how many. Raises RefusedError, OSError, duckdb.Error."""
-        gone = self._on_keeper(lambda: self._keeper.data_life.withdraw_project(project, actor))
-        remove_all([path for path in leftover_paths(self._home) if run_id_in(path) in gone], removal.never)
+        gone = self.on_keeper(lambda: self.keeper.data_life.withdraw_project(project, actor))
+        remove_all([path for path in leftover_paths(self.home) if run_id_in(path) in gone], removal.never)
         return len(gone)
 
     def pack_run(self, work: Work, asked: Json) -> Json:
@@ -96,16 +96,16 @@ class Chores:
         found = self.find(str(asked.get("run")))
         if found.archived_at_s is not None:
             raise RefusedError(409, f"{found.words} is archived already", f"`footplate archive --restore r{found.no}`")
-        with self._claimed(found, work, "archived", unpinned=bool(asked.get("unpinned"))):
+        with self.claimed(found, work, "archived", unpinned=bool(asked.get("unpinned"))):
             self._refuse_obstacle(found, "archived")
-            size = disk_use.measure_run(self._home, found.id).total
+            size = disk_use.measure_run(self.home, found.id).total
             packed = self._packed(found, work)
             try:
-                self._on_keeper(lambda: self._keeper.data_life.archived(found.id, actor_in(asked), packed))
+                self.on_keeper(lambda: self.keeper.data_life.archived(found.id, actor_in(asked), packed))
             finally:
-                archive.discard(self._home, found.id)
+                archive.discard(self.home, found.id)
             self._remove_leftovers_of(found, work)
-        freed = size - disk_use.measure_run(self._home, found.id).total
+        freed = size - disk_use.measure_run(self.home, found.id).total
         left_out = list(packed.left_out)
         return {"run": found.id, "no": found.no, "name": found.name, "freed_bytes": freed, "left_out": left_out}
 
@@ -114,17 +114,17 @@ class Chores:
         found = self.find(str(asked.get("run")))
         if found.archived_at_s is None:
             raise RefusedError(409, f"{found.words} is not archived")
-        with self._claimed(found, work, "restored", unpinned=False):
+        with self.claimed(found, work, "restored", unpinned=False):
             work.say(f"unpacking {found.words}")
-            fresh = leftover_path(self._home, "new", found.id)
+            fresh = leftover_path(self.home, "new", found.id)
             try:
                 removal.remove_tree(fresh)
-                archive.unpack(self._home, found.id, fresh, work.ending)
+                archive.unpack(self.home, found.id, fresh, work.ending)
             except ArchiveError as error:
                 hint = "metrics and results of the run are still in the index"
                 raise RefusedError(500, f"{found.words} cannot be restored: {error}", hint) from error
-            self._on_keeper(lambda: self._keeper.data_life.restored(found.id, actor_in(asked)))
-        taken = disk_use.measure_run(self._home, found.id).total
+            self.on_keeper(lambda: self.keeper.data_life.restored(found.id, actor_in(asked)))
+        taken = disk_use.measure_run(self.home, found.id).total
         return {"run": found.id, "no": found.no, "name": found.name, "taken_bytes": taken}
 
     def usage(self, work: Work, _: Json) -> Json:
@@ -136,7 +136,7 @@ class Chores:
         ]
         strangers = [{"id": run_id, **found.to_json()} for run_id, found in use.runs.items() if run_id not in known]
         return {
-            "home": self._home,
+            "home": self.home,
             "total_bytes": use.total,
             "free_bytes": use.free_bytes,
             "unreadable_count": use.unreadable_count,
@@ -147,7 +147,7 @@ class Chores:
 
     def finish_captures(self, work: Work, _: Json) -> Json:
         """Wait until no code is being captured: those workers outlive the daemon and would write on."""
-        while self._keeper.captures.busy:
+        while self.keeper.captures.busy:
             work.say("waiting for the capture of code")
             if work.ending():
                 raise removal.InterruptedRemoval
@@ -174,13 +174,13 @@ class Chores:
     def gc_step(self, work: Work, asked: Json) -> Json:
         """Do one step of a plan, if it may still be done."""
         kind, target = asked.get("kind"), str(asked.get("target"))
-        before = disk_use.free_bytes(self._home)
+        before = disk_use.free_bytes(self.home)
         if kind == "leftovers":
-            remove_all(leftover_paths(self._home), work.ending)
+            remove_all(leftover_paths(self.home), work.ending)
         elif kind == "expendable":
             if target not in self._expendable():
                 raise RefusedError(409, f"{target} is not what it was any more")
-            removal.remove_tree(os.path.join(paths.local_dir(self._home), target), work.ending)
+            removal.remove_tree(os.path.join(paths.local_dir(self.home), target), work.ending)
         elif kind == "blobs":
             return self._remove_unused_blobs(work)
         elif kind == "log":
@@ -193,13 +193,13 @@ class Chores:
             return self.delete_run(work, {**asked, "run": target})
         else:
             raise RefusedError(400, f"no step {kind!r} is known")
-        return {"freed_bytes": max(0, disk_use.free_bytes(self._home) - before)}
+        return {"freed_bytes": max(0, disk_use.free_bytes(self.home) - before)}
 
     def _cut_log(self, run_id: str, work: Work, asked: Json) -> Json:
         found = self.find(run_id)
-        path = os.path.join(paths.run_dir(self._home, run_id), "output.log")
-        with self._claimed(found, work, "cut", unpinned=True):
-            self._on_keeper(lambda: self._keeper.data_life.record(actor_in(asked), "cut-log", found))
+        path = os.path.join(paths.run_dir(self.home, run_id), "output.log")
+        with self.claimed(found, work, "cut", unpinned=True):
+            self.on_keeper(lambda: self.keeper.data_life.record(actor_in(asked), "cut-log", found))
             freed = holes.cut_middle(path, budget.LOG_KEPT_BYTES, budget.LOG_KEPT_BYTES)
         return {"freed_bytes": freed}
 
@@ -208,52 +208,52 @@ class Chores:
         found = self._unused_blobs(work)
 
         def remove() -> int:
-            if self._keeper.captures.busy:
+            if self.keeper.captures.busy:
                 raise RefusedError(409, "the code of a run is being captured at this moment", "try again")
-            spared = blob_use.referenced_since(self._home, began_s)
+            spared = blob_use.referenced_since(self.home, began_s)
             gone = {path: size for path, size in found.items() if os.path.basename(path) not in spared}
             for path in gone:
                 os.unlink(path)
             return sum(gone.values())
 
-        return {"freed_bytes": self._on_keeper(remove)}
+        return {"freed_bytes": self.on_keeper(remove)}
 
     def _unused_blobs(self, work: Work) -> dict[str, int]:
         # On a home that several hosts share, another one may be capturing what refers to them.
-        if paths.local_dirs(self._home):
+        if paths.local_dirs(self.home):
             return {}
         work.say("looking for captured code that no run refers to")
         try:
-            return blob_use.unused(self._home, work.ending)
+            return blob_use.unused(self.home, work.ending)
         except ArchiveError as error:
             work.say(str(error))
             return {}
 
     def _drop_code(self, run_id: str, work: Work, asked: Json) -> Json:
         found = self.find(run_id)
-        before = disk_use.measure_run(self._home, run_id).total
-        with self._claimed(found, work, "cut", unpinned=True):
-            self._on_keeper(lambda: self._keeper.data_life.record(actor_in(asked), "drop-code", found))
+        before = disk_use.measure_run(self.home, run_id).total
+        with self.claimed(found, work, "cut", unpinned=True):
+            self.on_keeper(lambda: self.keeper.data_life.record(actor_in(asked), "drop-code", found))
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(archive.code_path_of(self._home, run_id))
-            folder = os.path.join(paths.run_dir(self._home, run_id), "code")
+                os.unlink(archive.code_path_of(self.home, run_id))
+            folder = os.path.join(paths.run_dir(self.home, run_id), "code")
             for name in os.listdir(folder) if os.path.isdir(folder) and not os.path.islink(folder) else ():
                 path = os.path.join(folder, name)
                 if os.path.isdir(path) and not os.path.islink(path):
                     removal.remove_tree(path)
                 elif not name.endswith(".json"):
                     os.unlink(path)
-        return {"freed_bytes": before - disk_use.measure_run(self._home, run_id).total}
+        return {"freed_bytes": before - disk_use.measure_run(self.home, run_id).total}
 
     def _packed(self, found: Facts, work: Work) -> archive.Packed:
-        total = max(1, disk_use.measure_run(self._home, found.id).total)
-        free = shutil.disk_usage(self._home).free
+        total = max(1, disk_use.measure_run(self.home, found.id).total)
+        free = shutil.disk_usage(self.home).free
 
         def tell(count: int) -> None:
             work.say(f"packing {found.words}: {min(99, 100 * count // total)} %")
 
         try:
-            return archive.pack(self._home, found.id, work.ending, tell)
+            return archive.pack(self.home, found.id, work.ending, tell)
         except ArchiveError as error:
             raise RefusedError(409, f"{found.words} is not archived: {error}", "nothing was changed") from error
         except OSError as error:
@@ -262,11 +262,11 @@ class Chores:
 
     def _remove_leftovers_of(self, found: Facts, work: Work) -> None:
         """There is no way back any more: when nobody wants to wait for it, it goes on in the background."""
-        mine = [path for path in leftover_paths(self._home) if run_id_in(path) == found.id and ".new-" not in path]
+        mine = [path for path in leftover_paths(self.home) if run_id_in(path) == found.id and ".new-" not in path]
         remove_all(mine, work.ending)
         left = [path for path in mine if os.path.lexists(path)]
         if left and work.ending():
-            rest = (left, lambda: self._keeper.ending)
+            rest = (left, lambda: self.keeper.ending)
             threading.Thread(target=remove_all, args=rest, name="leftovers", daemon=True).start()
         elif left:
             hint = (
@@ -275,13 +275,13 @@ class Chores:
             raise RefusedError(500, f"{left[0]} cannot be removed, see daemon.log for the reason", hint)
 
     def _refuse_obstacle(self, found: Facts, doing: str) -> None:
-        run_dir = paths.run_dir(self._home, found.id)
+        run_dir = paths.run_dir(self.home, found.id)
         obstacle = removal.obstacle(run_dir) if os.path.isdir(run_dir) else ""
         if obstacle:
             raise RefusedError(409, f"{found.words} cannot be {doing}: {obstacle}", "nothing was changed")
 
     def _measure(self, work: Work) -> disk_use.HomeUse:
-        return disk_use.measure(self._home, work.ending, lambda count: work.say(f"{count:,} runs looked at"))
+        return disk_use.measure(self.home, work.ending, lambda count: work.say(f"{count:,} runs looked at"))
 
     def _all_runs(self) -> list[budget.RunFacts]:
         with self._database.reading() as cursor:
@@ -293,18 +293,19 @@ class Chores:
 
     def _expendable(self) -> dict[str, int]:
         """Old quarantines and caches, by name in the directory of the index, with their bytes."""
-        parent = paths.local_dir(self._home)
-        ages = dict.fromkeys(recovery.quarantines(self._home), QUARANTINE_AGE_S)
+        parent = paths.local_dir(self.home)
+        ages = dict.fromkeys(recovery.quarantines(self.home), QUARANTINE_AGE_S)
         now_s = time.time()
         old = [name for name, age_s in ages.items() if now_s - os.lstat(os.path.join(parent, name)).st_mtime > age_s]
         return {name: disk_use.size_of(os.path.join(parent, name)) for name in old}
 
     @contextlib.contextmanager
-    def _claimed(self, found: Facts, work: Work, doing: str, *, unpinned: bool) -> Iterator[None]:
-        life = self._keeper.data_life
+    def claimed(self, found: Facts, work: Work, doing: str, *, unpinned: bool) -> Iterator[None]:
+        """Keep a run for one piece of work. Raises RefusedError when that may not be done."""
+        life = self.keeper.data_life
         while True:
             try:
-                self._on_keeper(lambda: life.claim(found.id, doing, unpinned=unpinned))
+                self.on_keeper(lambda: life.claim(found.id, doing, unpinned=unpinned))
                 break
             except CapturingError as error:
                 work.say(str(error))
@@ -315,16 +316,16 @@ class Chores:
             yield
         finally:
             with contextlib.suppress(removal.InterruptedRemoval):
-                self._on_keeper(lambda: life.release(found.id))
+                self.on_keeper(lambda: life.release(found.id))
 
-    def _on_keeper(self, command: Callable[[], Result]) -> Result:
+    def on_keeper(self, command: Callable[[], Result]) -> Result:
         """Have the keeper's thread do something; raises what that raises, InterruptedRemoval when it has ended."""
-        future = self._keeper.call(command)
+        future = self.keeper.call(command)
         while True:
             done, _ = concurrent.futures.wait([future], LOOK_S)
             if done:
                 return future.result()
-            if not self._keeper.alive:
+            if not self.keeper.alive:
                 raise removal.InterruptedRemoval
 
 

@@ -82,7 +82,7 @@ def derived_so_far(run_dir: str) -> tuple[int, int, int]:
     window = derive.TAIL_BYTES
     while True:
         start = max(0, size - window)
-        last = {record["kind"]: record for record in derive.records(path, start)}
+        last = derive.last_records(path, start)
         if start == 0 or {"metrics", "log"} <= last.keys():
             break
         window *= 8

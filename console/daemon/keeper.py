@@ -18,6 +18,7 @@ from console.daemon.data_life import DataLife
 from console.daemon.enqueueing import Enqueuer
 from console.daemon.imports_taken import ImportsTaken
 from console.daemon.people import People
+from console.daemon.reparsing import left_unread
 from console.daemon.run_commands import RunCommands
 from console.daemon.scheduler import Scheduler
 from console.daemon.taking_up import fill_queue, take_up
@@ -111,12 +112,12 @@ class Keeper:
             self.data_life.settle(lambda: self._ending)
         except (OSError, database.Error) as error:
             report(f"what was begun with deleted and archived runs cannot be finished yet: {error}")
+        self._adopt_run_dirs()
         for import_id in import_journal.import_ids(home):
             try:
                 self.imports_taken.catch_up(import_id)
             except (OSError, database.Error, ValueError, KeyError, TypeError) as error:
                 report(f"the import {import_id} cannot be brought into the index yet: {error}")
-        self._adopt_run_dirs()
         for run_dir in run_params.still_pending(self._cursor, home):
             self.captures.ask(run_dir, "ended")
         self._to_roll_up = runs_to_roll_up(self._cursor, ENDED_STATES)
@@ -214,6 +215,7 @@ class Keeper:
         """Watch every run that the index does not know as ended; index the directories that it does not know."""
         rows = self._cursor.execute("select id, state from run where tracker = ''").fetchall()
         states: dict[str, str] = dict(rows)
+        states |= left_unread(self.home, states, lambda run_id: self._index.cursor_of(run_id).offset_bytes)
         found = take_up(self.home, states, self.captures, report, shared=self._neighbours.shared)
         self._watched.update(found.watched)
         found.leave_out(self._enqueuer.take_back_unfinished([each for each, _ in found.waiting]))

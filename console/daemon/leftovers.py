@@ -90,6 +90,12 @@ def highest_recorded_no(path: str) -> int:
     return highest
 
 
+def reparsed_runs(path: str) -> set[str]:
+    """Ids of the runs whose logs the command journal says were read once more."""
+    records = (record_of(line) for line in lines_of(path) if b'"action":"reparse"' in line.raw)
+    return {record["run"] for record in records if isinstance(record.get("run"), str)}
+
+
 def deleted_runs(path: str) -> set[str]:
     """Ids of the runs that the command journal says were to be deleted."""
     found: set[str] = set()

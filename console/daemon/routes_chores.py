@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
@@ -14,6 +15,7 @@ from ulid import ULID
 from console.daemon.chores import Chores, Work
 from console.daemon.http import RefusedError, answer, body_of, guarded
 from console.daemon.launch import readable
+from console.daemon.reparsing import reparse_run
 from store import database, removal
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class ChoreRoutes:
             "delete": chores.delete_run,
             "archive": chores.pack_run,
             "restore": chores.unpack_run,
+            "reparse": partial(reparse_run, chores.home, chores),
             "disk_use": chores.usage,
             "finish_captures": chores.finish_captures,
             "gc_plan": chores.gc_plan,

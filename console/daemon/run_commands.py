@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import adoption
+from console.daemon.http import RefusedError
+from console.daemon.watched import WatchedRun
 from console.jobs import reconcile, spec
-from store import identity, paths
+from store import derive, identity, paths
+from store.run_files import size_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
     from console.daemon.captures import Captures
     from console.daemon.data_life import Record
     from console.daemon.enqueueing import Enqueuer
     from console.daemon.scheduler import Scheduler
-    from console.daemon.watched import WatchedRun
     from console.jobs.options import Adopted
     from console.jobs.spec import Request, Spec
     from store.database import Cursor
@@ -33,7 +36,7 @@ class RunCommands:
         enqueuer: Enqueuer,
         scheduler: Scheduler,
         captures: Captures,
-        watched: Mapping[str, WatchedRun],
+        watched: MutableMapping[str, WatchedRun],
         cursor: Callable[[], Cursor],
         look_at_queue: Callable[[], None],
     ) -> None:
@@ -134,6 +137,24 @@ class RunCommands:
         self._record(actor, "limits", **{name: value for name, value in named.items() if value})
         self._scheduler.settle_limits(slots, devices, devices_dir)
         self._look_at_queue()
+
+    def reparse(self, its_spec: Spec, fresh: str, old_bytes: int, pattern: str, actor: str) -> None:
+        """Put the journal in the folder `fresh` in the place of that of an ended run, and have the index follow.
+
+        Raises OSError, RefusedError.
+        """
+        run_dir = paths.run_dir(self._home, its_spec.id)
+        path = derive.derived_path(run_dir)
+        if its_spec.id in self._watched or size_bytes(path) != old_bytes:
+            raise RefusedError(409, f"r{its_spec.no} was written to while its log was read", "try again")
+        self._record(actor, "reparse", run=its_spec.id, no=its_spec.no, pattern=pattern)
+        os.rename(derive.derived_path(fresh), path)
+        self._watched[its_spec.id] = WatchedRun(its_spec, run_dir, "queued", captures=self._captures)
+        paths.sync_dir(run_dir)
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether a run is looked after: it has not ended, or is not in the index as a whole."""
+        return run_id in self._watched
 
     def _end(self, run_id: str, actor: str) -> None:
         if self._scheduler.stop(run_id, actor):
