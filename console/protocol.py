@@ -218,6 +218,8 @@ class RunDetail(NamedTuple):
     """Of an imported run: the file or folder that it was read from."""
     source_group: str = ""
     """What its tracker sorts it under, such as an experiment."""
+    also: tuple[tuple[str, str], ...] = ()
+    """Trackers that wrote the same run down, and where."""
     artifacts: tuple[Artifact, ...] = ()
     """What it left behind, as its tracker lists it."""
     code: Json = None
@@ -382,6 +384,7 @@ def decode_detail(data: dict[str, Json]) -> RunDetail:
         metrics=tuple(map(decode_metric, data["metrics"])),
         notes=tuple(pick(Note, note) for note in data.get("notes", ())),
         attempts=tuple(pick(Attempt, attempt) for attempt in data.get("attempts", ())),
+        also=tuple((str(tracker), str(path)) for tracker, path in data.get("also", ())),
         artifacts=tuple(Artifact(*each) for each in data.get("artifacts", ())),
         usage=pick(Usage, data["usage"]) if "usage" in data else Usage(None, None, None),
     )

@@ -8,6 +8,10 @@ and times, without reading a foreign file again. Its records (journal lines):
                                                                replaces what was said of the run
     {"kind": "state", "id": ULID, "state": s, "cause": c}      time has passed, its files have not changed
     {"kind": "points", "id": ULID, "no": n, "from_start": b, "columns": {key: [steps, times, values]}}
+    {"kind": "joined", "id": ULID, "of": id, "no": n, "place": path, "key": k, "tracker": t, "path": p, "facts": {...}}
+                                                               it is run n of our own, seen by a tracker
+    {"kind": "twin", "id": ULID, "of": id, "place": path, "key": k, "tracker": t, "path": p}
+                                                               it is another imported run, seen by a weaker tracker
     {"kind": "forgotten", "id": ULID, "place": path, "key": k}                         a person deleted it
 """
 

@@ -9,18 +9,18 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from store import import_journal, metric_pins
-from store.database import ArrowStream
+from store import import_journal, metric_pins, twins
+from store.imported_points import clear_log, insert_finals, put_points
 from store.ingest import TABLES_BY_RUN_NO, insert_runs, update_runs
 from store.points import FOREIGN_SOURCE
 from store.primary_metric import choose_primary, guess_goal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
     from store.ingest import Index
-    from store.readers.foreign import Column, ForeignRun
+    from store.readers.foreign import ForeignRun
 
 RECORDS_AT_ONCE: Final = 2000
 POINTS_AT_ONCE: Final = 1_000_000
@@ -102,6 +102,7 @@ def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[
     """Take records of a journal in that end at byte `end`; returns how many runs they touch. Raises duckdb.Error."""
     runs: dict[str, Taken] = {}
     points: list[Mapping[str, Any]] = []
+    joined: dict[str, Mapping[str, Any]] = {}
     for record in records:
         kind = record["kind"]
         if kind == "run":
@@ -110,6 +111,8 @@ def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[
             runs[record["id"]] = Taken(record["id"], record["no"], import_id, place, project, state, cause, run)
         elif kind == "points":
             points.append(record)
+        elif kind == "joined":
+            joined[record["id"]] = record
         elif kind == "forgotten":
             runs.pop(record["id"], None)
             points = [each for each in points if each["id"] != record["id"]]
@@ -123,10 +126,14 @@ def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[
             cursor.execute("insert into import_forgotten values (?, ?, ?)", [import_id, record["place"], record["key"]])
         if runs:
             _put_runs(cursor, index, list(runs.values()))
+        for record in joined.values():
+            _join(cursor, index, import_id, record)
+        for record in (each for each in records if each["kind"] == "twin"):
+            _put_twin(cursor, import_id, record)
         for record in states.values():
             cursor.execute(SET_STATE, [record["state"], record["cause"], record["id"]])
         if points:
-            _put_points(cursor, index, points)
+            put_points(cursor, index, points)
         cursor.execute("insert or replace into import_cursor values (?, ?)", [import_id, end])
         cursor.execute("commit")
     except BaseException:
@@ -135,7 +142,31 @@ def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[
         raise
     for taken in runs.values():
         index.forget(taken.id, taken.no)
+    for record in (*joined.values(), *points):
+        index.forget(record.get("of") or record["id"], record["no"])
     return len(runs.keys() | states.keys() | {record["id"] for record in points})
+
+
+def _put_twin(cursor: Cursor, import_id: str, record: Mapping[str, Any]) -> None:
+    row = cursor.execute("select params from run where id = ?", [record["id"]]).fetchone()
+    twins.put(cursor, import_id, record, json.loads(row[0]) if row else {})
+    forget(cursor, record["id"])
+
+
+def _join(cursor: Cursor, index: Index, import_id: str, record: Mapping[str, Any]) -> None:
+    """Put where the metrics of a tracker stand under the run of our own that wrote them."""
+    run, no = import_journal.run_of(record["facts"]), record["no"]
+    twins.put(cursor, import_id, record, run.params)
+    clear_log(cursor, index, no, list(run.metrics))
+    cursor.execute("delete from metric_latest where source = ? and run_no = ?", [FOREIGN_SOURCE, no])
+    insert_finals(cursor, index, [(no, key, final) for key, final in run.metrics.items()])
+    keys = cursor.execute(
+        "select name from metric_latest latest join metric_key key on key.id = latest.key_id where run_no = ?", [no]
+    ).fetchall()
+    primary = _primary_of(index, frozenset(key for (key,) in keys))
+    if primary["primary_key_id"] is not None:
+        update_runs(cursor, [(record["of"], primary | {"primary_source": "guessed"})])
+        metric_pins.apply_to_runs(cursor, [record["of"]])
 
 
 def forget(cursor: Cursor, run_id: str) -> None:
@@ -146,6 +177,14 @@ def forget(cursor: Cursor, run_id: str) -> None:
     for table in ("artifact", "tag", "note", "hand_point"):
         cursor.execute(f"delete from {table} where run_id = ?", [run_id])
     cursor.execute("delete from run where id = ?", [run_id])
+
+
+def twins_of(cursor: Cursor, import_id: str) -> list[tuple[str, str, str, str]]:
+    """Place, key, id and the id of what it is a twin of, of each twin of an import. Raises duckdb.Error."""
+    rows = cursor.execute(
+        "select place, key, run_id, of_id from import_twin where import_id = ?", [import_id]
+    ).fetchall()
+    return [(import_journal.restored(place), import_journal.restored(key), *rest) for place, key, *rest in rows]
 
 
 def forgotten(cursor: Cursor, import_id: str) -> set[tuple[str, str]]:
@@ -224,6 +263,7 @@ def _put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
     _put_finals(cursor, index, runs)
     _replace(cursor, "artifact", ids, [[each.id, *artifact] for each in runs for artifact in each.run.artifacts])
     _put_words(cursor, runs)
+    twins.merge_params(cursor, ids)
     metric_pins.apply_to_runs(cursor, ids)
 
 
@@ -236,73 +276,12 @@ def _primary_of(index: Index, keys: frozenset[str]) -> dict[str, Any]:
 
 
 def _put_finals(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
-    import polars as pl
-
     numbers = [each.no for each in runs]
     cursor.execute(
         f"delete from metric_latest where source = {FOREIGN_SOURCE} and run_no in (select unnest($numbers::integer[]))",
         {"numbers": numbers},
     )
-    names = list(dict.fromkeys(key for each in runs for key in each.run.metrics))
-    if not names:
-        return
-    id_of = dict(zip(names, index.ids_of(names), strict=True))
-    finals = [(each.no, id_of[key], final) for each in runs for key, final in each.run.metrics.items()]
-    columns = list(zip(*(final for _, _, final in finals), strict=True))
-    frame = pl.DataFrame(
-        {
-            "run_no": pl.Series([no for no, _, _ in finals], dtype=pl.Int32),
-            "key_id": pl.Series([key_id for _, key_id, _ in finals], dtype=pl.Int32),
-            "step": pl.Series(columns[1], dtype=pl.Int64),
-            "at_us": pl.Series(columns[2], dtype=pl.Int64),
-            "value": pl.Series(columns[0], dtype=pl.Float64),
-            "minimum": pl.Series(columns[3], dtype=pl.Float64),
-            "maximum": pl.Series(columns[4], dtype=pl.Float64),
-            "point_count": pl.Series(columns[5], dtype=pl.Int64),
-        }
-    )
-    _insert_frame(
-        cursor,
-        frame,
-        "insert or ignore into metric_latest"
-        f" select run_no, key_id, step, at_us, value, minimum, maximum, point_count, {FOREIGN_SOURCE}, 1, 1, null, null"
-        " from frame",
-    )
-
-
-def _put_points(cursor: Cursor, index: Index, records: Iterable[Mapping[str, Any]]) -> None:
-    import polars as pl
-
-    ids = set()
-    for record in records:
-        no = record["no"]
-        ids.add(record["id"])
-        points: dict[str, Column] = import_journal.points_of(record["columns"])
-        if record["from_start"]:
-            for table in ("metric", "metric_rollup"):
-                cursor.execute(f"delete from {table} where run_no = ?", [no])
-        key_ids = index.ids_of(list(points))
-        frames = [
-            pl.DataFrame(
-                {
-                    "key_id": pl.repeat(key_id, len(column.steps), dtype=pl.Int32, eager=True),
-                    "step": pl.Series(column.steps, dtype=pl.Int64),
-                    "at_us": pl.Series(column.at_us, dtype=pl.Int64),
-                    "value": pl.Series(column.values, dtype=pl.Float64),
-                }
-            )
-            for key_id, column in zip(key_ids, points.values(), strict=True)
-            if column.steps
-        ]
-        if frames:
-            _insert_frame(
-                cursor,
-                pl.concat(frames),
-                f"insert into metric select {int(no)}, key_id, step, at_us, value, {FOREIGN_SOURCE}, 1, 1 from frame",
-            )
-    cursor.execute(
-        "update run set is_followed = true where id in (select unnest($ids::varchar[]))", {"ids": sorted(ids)}
-    )
+    insert_finals(cursor, index, [(each.no, key, final) for each in runs for key, final in each.run.metrics.items()])
 
 
 def _put_words(cursor: Cursor, runs: Sequence[Taken]) -> None:
@@ -331,11 +310,3 @@ def _replace(cursor: Cursor, table: str, ids: Sequence[str], rows: Sequence[Sequ
         columns = [list(column) for column in zip(*rows, strict=True)]
         places = ", ".join(f"unnest(${position})" for position in range(1, len(columns) + 1))
         cursor.execute(f"insert into {table} select {places}", columns)
-
-
-def _insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
-    cursor.register("frame", ArrowStream(frame))
-    try:
-        cursor.execute(sql)
-    finally:
-        cursor.unregister("frame")

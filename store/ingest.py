@@ -16,7 +16,7 @@ from store.batches import read_batch as read_batch
 from store.database import ArrowStream, Cursor
 from store.folds import KeyState
 from store.points import FILE_SOURCE as FILE_SOURCE  # also for those who read the index
-from store.points import HAND_SOURCE, LOG_SOURCE, frames
+from store.points import FOREIGN_SOURCE, HAND_SOURCE, LOG_SOURCE, frames
 from store.primary_metric import choose_primary, guess_goal
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ class Index:
         from_file, from_log = batch.points.keys_by_source()
         known_before = len(states)
         for keys, source, weaker in (
-            (from_file, FILE_SOURCE, (LOG_SOURCE, HAND_SOURCE)),
+            (from_file, FILE_SOURCE, (LOG_SOURCE, HAND_SOURCE, FOREIGN_SOURCE)),
             (from_log, LOG_SOURCE, (HAND_SOURCE,)),
         ):
             for key_id in (key_ids[key] for key in keys):
@@ -303,7 +303,7 @@ class Index:
                         self._cursor.execute(f"delete from {table} where run_no = ? and key_id = ?", [run_no, key_id])
                     states[key_id] = KeyState(source)
                 states.setdefault(key_id, KeyState(source))
-        overruled = {key for key in from_log if states[key_ids[key]].source == FILE_SOURCE}
+        overruled = {key for key in from_log if states[key_ids[key]].source in (FILE_SOURCE, FOREIGN_SOURCE)}
         if overruled:
             batch.points.leave_out_log(overruled)
         if batch.many_writers:

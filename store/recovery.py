@@ -197,6 +197,7 @@ TABLES_OF_RUNS: Final = {
     "hand_point": "run_id",
     "literal": "run_id",
     "artifact": "run_id",
+    "import_twin": "of_id",
     "run": "id",
 }
 """Every table that says something of a run, and the column that names it."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pytest
 
 from store import paths
 from tests import trackers_live
+from tests.store.foreign_files import event, scalar
 from tests.support import FOOTPLATE, wait_until
 
 if TYPE_CHECKING:
@@ -50,6 +52,15 @@ def rows(home: Home) -> dict[str, RunRow]:
 def export(home: Home) -> str:
     """Everything the index holds."""
     return home.footplate("export", "--json").stdout
+
+
+def forget_index(home: Home) -> None:
+    """Delete the database, its WAL and its backups."""
+    local = paths.local_dir(home.path)
+    for name in os.listdir(local):
+        if name.startswith("index.duckdb") or name == "backups":
+            path = os.path.join(local, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def difference(before: str, after: str) -> str:
@@ -100,9 +111,9 @@ def test_what_was_imported_outlives_its_source_and_the_index(home: Home, tmp_pat
     folder = tmp_path / "project"
     folder.mkdir()
     lives = [make(folder) for make in trackers_live.TRACKERS.values()]
-    for live in lives:
+    for number, live in enumerate(lives):
         for step in range(1, 6):
-            live.write(step, 1 / step)
+            live.write(step, number + 1 / step)
     take_in(home, folder)
     for live in lives:
         run = rows(home)[live.name].id
@@ -114,11 +125,7 @@ def test_what_was_imported_outlives_its_source_and_the_index(home: Home, tmp_pat
     home.end_daemon()
     before = export(home)
     home.end_daemon()
-    local = paths.local_dir(home.path)
-    for name in os.listdir(local):
-        if name.startswith("index.duckdb") or name == "backups":
-            path = os.path.join(local, name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    forget_index(home)
     home.footplate("rebuild", "--yes")
     after = export(home)
     assert after == before, difference(before, after)
@@ -277,3 +284,78 @@ def test_an_import_can_be_left_off(home: Home, tmp_path: Path) -> None:
         time.sleep(1.0)
         assert home.client().runs().total_count == count
     assert take_in(home, tmp_path)["run_count"] == 4000 == home.client().runs().total_count
+
+
+def test_one_process_in_two_trackers_is_one_run(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    first, second = trackers_live.mlflow_files(folder), trackers_live.tensorboard(folder)
+    for live in (first, second):
+        live.write(1, 0.5)
+    # Another process, which began at the same time and came to something else.
+    other = trackers_live.dvclive(folder)
+    other.write(1, 0.75)
+    found = take_in(home, folder)
+    assert (found["run_count"], found["twin_count"]) == (2, 1)
+    assert set(rows(home)) == {"live-mlflow", "live-dvc"}
+    detail = home.client().run(rows(home)["live-mlflow"].id)
+    assert [tracker for tracker, _ in detail.also] == ["tensorboard"]
+    assert "also in    TensorBoard" in home.footplate("show", detail.row.label).stdout
+    home.end_daemon()
+    assert take_in(home, folder)["run_count"] == 2
+    assert home.client().runs().total_count == 2
+
+
+def test_two_trackers_in_one_folder_are_one_run_with_the_params_of_both(home: Home, tmp_path: Path) -> None:
+    live = trackers_live.lightning(tmp_path)
+    live.write(1, 0.5)
+    events = tmp_path / "lightning_logs" / "version_7" / f"events.out.tfevents.{int(time.time())}.gpu-03.1.0"
+    events.write_bytes(event(time.time(), 1, scalar("other", 0.125)))
+    take_in(home, tmp_path)
+    (row,) = home.client().runs().rows
+    assert (row.tracker, row.params) == ("tensorboard", {"lr": "0.1"})
+
+
+TRAIN = """
+import os, sys, time
+sys.path.insert(0, {tests!r})
+from tests.store.foreign_files import event, scalar
+os.makedirs("tb/exp")
+print("step 1 live/loss=9.0 other/loss=3.0", flush=True)
+with open(f"tb/exp/events.out.tfevents.{{int(time.time())}}.box.{{os.getpid()}}.0", "ab") as file:
+    for step in range(1, 4):
+        file.write(event(time.time(), step, scalar("live/loss", 1 / step)))
+        file.flush()
+        time.sleep({pause})
+"""
+
+
+def test_what_a_run_of_ours_gives_its_tracker_is_its_own(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    root = str(Path(__file__).parents[1])
+    (folder / "train.py").write_text(TRAIN.format(tests=root, pause=1.0))
+    home.footplate("watch", str(folder))
+    run = home.footplate("run", "-d", "--json", "--", sys.executable, "train.py", cwd=folder)
+    label = json.loads(run.stdout)["row"]["id"] if "row" in json.loads(run.stdout) else json.loads(run.stdout)["id"]
+    home.wait_ended(label)
+
+    def is_whole() -> bool:
+        metrics = {metric.key: metric for metric in home.client().run(label).metrics}
+        return "live/loss" in metrics and metrics["live/loss"].point_count == 3
+
+    wait_until(is_whole)
+    detail = home.client().run(label)
+    values = {metric.key: metric.last for metric in detail.metrics}
+    assert values == {"live/loss": pytest.approx(1 / 3), "other/loss": 3.0}
+    assert home.client().series(detail.row.id, "live/loss", 10).lasts == pytest.approx((1.0, 1 / 2, 1 / 3))
+    assert home.client().runs().total_count == 1
+    assert detail.row.state == "finished"
+    assert [tracker for tracker, _ in detail.also] == ["tensorboard"]
+    home.end_daemon()
+    before = export(home)
+    home.end_daemon()
+    forget_index(home)
+    home.footplate("rebuild", "--yes")
+    after = export(home)
+    assert after == before, difference(before, after)

@@ -41,6 +41,10 @@ def print_import(row: Json) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(row["by_state"].items()))
     if states:
         print(f"  {states}")
+    if row["joined_count"]:
+        print(f"  {row['joined_count']} more are runs that footplate started, which have these metrics now")
+    if row["twin_count"]:
+        print(f"  {row['twin_count']} more are the same runs, seen by another tracker")
     if row["elsewhere_count"]:
         others = ", ".join(map(visible, row["elsewhere"]))
         print(f"  {row['elsewhere_count']} more are the same as runs of {others}")

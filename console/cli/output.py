@@ -205,6 +205,7 @@ def print_detail(detail: RunDetail) -> None:
         ("took", text_format.duration(duration_s(row, detail.now_s))),
         ("params", "\n".join(param_lines(row))),
         *source_facts(detail),
+        ("also in", "\n".join(f"{trackers.name_of(name)}  {visible(path)}" for name, path in detail.also)),
     ]
     for title, text in facts:
         if text:

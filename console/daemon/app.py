@@ -18,6 +18,7 @@ from console.daemon import launch, log_files, routes_chores, routes_store, trans
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.references import run_named
+from console.daemon.routes_artifacts import ArtifactRoutes
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_imports import ImportRoutes
 from console.daemon.routes_jobs import JobRoutes
@@ -27,7 +28,7 @@ from console.daemon.routes_queue import QueueRoutes
 from console.jobs import spec
 from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
-from store import database, derive, paths
+from store import database, derive, paths, twins
 from store.queries import run_table
 from store.queries.literals import changed_literals
 from store.series import binned, latest_metrics, skipped_lines
@@ -292,11 +293,13 @@ class Routes:
             notes = run_table.notes_of(cursor, found.id)
             literals = changed_literals(cursor, [found.id]).get(found.id)
             artifacts = run_table.artifacts_of(cursor, found.id)
+            also = twins.places_of(cursor, found.id)
         ended = found.state in protocol.ENDED_STATES
         pid, supervisor_pid = (None, None) if ended or found.tracker else launch.live_pids(run_dir)
         detail = translate.detail(
             found, metrics, run_dir, pid, supervisor_pid, skipped, time.time(), notes, literals, artifacts
         )
+        detail["also"] = [[tracker, launch.readable(path)] for tracker, path in also]
         if found.state in protocol.WAITING_STATES:
             detail["row"]["cause"] = self._keeper.scheduler.why(found.id) or found.cause
         if detail["code"].get("state") == INTERRUPTED and self._keeper.captures.is_pending(run_dir):
@@ -349,6 +352,7 @@ def build(
             *JobRoutes(home, opened, keeper, projects).table(),
             *ProjectRoutes(projects).table(),
             *ImportRoutes(imports, keeper).table(),
+            *ArtifactRoutes(opened).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),

@@ -29,6 +29,8 @@ class Import:
     since_s: float
     watched: bool
     """It belongs to a watched project and is read as long as that is watched."""
+    only_own: bool = False
+    """Nobody asked for it: of what is found, only what runs of ours wrote is taken in."""
     process: ReaderProcess | None = None
     places: list[list[str]] = field(default_factory=list)
     stopped: str = ""
@@ -36,6 +38,10 @@ class Import:
     runs: dict[tuple[str, str], Known] = field(default_factory=dict)
     """By place and key."""
     forgotten: set[tuple[str, str]] = field(default_factory=set)
+    joined: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)
+    """Runs of our own: the id of the imported one, and id and number of ours."""
+    twins: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Runs that are another imported one, and its id."""
     elsewhere: dict[tuple[str, str], str] = field(default_factory=dict)
     """Runs that another import has already, and its root."""
     durable: list[dict[str, Any]] = field(default_factory=list)
@@ -70,12 +76,15 @@ def row_of(found: Import) -> dict[str, Any]:
         "by": found.by,
         "since_s": found.since_s,
         "watched": found.watched,
+        "only_own": found.only_own,
         "reading": found.process is not None,
         "waiting": found.process is None and found.wanted and not found.cancelled,
         "cancelled": found.cancelled,
         "looked": found.looks > 0 and not found.durable and not found.passing,
         "place_count": len(found.places),
         "run_count": len(found.runs),
+        "joined_count": len(found.joined),
+        "twin_count": len(found.twins),
         "by_state": states,
         "by_tracker": trackers,
         "elsewhere": sorted(set(found.elsewhere.values())),
@@ -105,7 +114,8 @@ def load_imports(home: str, report: Callable[[str], None]) -> Iterator[Import]:
         try:
             with open(os.path.join(folder, "import.json"), "rb") as file:
                 said = json.load(file)
-            yield Import(name, str(said["root"]), str(said["by"]), float(said["since_s"]), bool(said["watched"]))
+            texts = (name, str(said["root"]), str(said["by"]))
+            yield Import(*texts, float(said["since_s"]), bool(said["watched"]), bool(said.get("only_own")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             report(f"passed over the import in {folder}: {error}")
 
@@ -121,5 +131,6 @@ def write_import(home: str, found: Import) -> None:
         "by": found.by,
         "since_s": found.since_s,
         "watched": found.watched,
+        "only_own": found.only_own,
     }
     paths.write_atomically(os.path.join(folder, "import.json"), json.dumps(content).encode())

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ulid import ULID
 
+from console.daemon import import_taking
 from console.daemon.import_reader import ReaderProcess
 from console.daemon.import_state import Import, identity_of, load_imports, project_of, row_of, write_import
-from console.daemon.launch import carried, readable
+from console.daemon.launch import readable
 from store import database, import_journal
-from store.imported import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,6 @@ READERS_MAX: Final = 4
 """Processes at once; further imports wait for their turn."""
 TICK_S: Final = 0.25
 BATCH_RUNS: Final = 500
-DURABLE_EVERY_S: Final = 60.0
-"""A live run is written into the journal that often; what it does meanwhile is in its own files and in the index."""
 TIME_EVERY_S: Final = 15.0
 """How often runs are looked for that have become stale."""
 REST_AFTER_S: Final = 30.0
@@ -44,6 +42,10 @@ WATCHED_REST_S: Final = 600.0
 LOOK_AGAIN_S: Final = 600.0
 TOUCHED_AGAIN_S: Final = 10.0
 """A watched folder in which something changes is looked at again after that."""
+OURSELVES: Final = "footplate"
+OWN_EVERY_S: Final = 2.0
+TOO_LARGE: Final = frozenset({"/", "/tmp", "/home", "/root"})
+"""Where everybody's files lie: a run that works there is known by its log and its metrics file."""
 DEATHS_MAX: Final = 3
 COMMANDS_MAX: Final = 1000
 
@@ -72,7 +74,9 @@ class Imports:
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(COMMANDS_MAX)
         self._wakers = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._ending = False
-        self._time_s = 0.0
+        self._time_s = self._own_s = 0.0
+        self._own_alive = False
+        """Runs of ours were alive at the last look: what they wrote last is to be read."""
         self._rows: tuple[dict[str, Any], ...] = ()
         self._thread = threading.Thread(target=self._run, name="imports")
 
@@ -140,6 +144,8 @@ class Imports:
             found.watched = True
             write_import(self.home, found)
         found.wanted, found.cancelled, found.again_s, found.deaths, found.looks = True, False, 0.0, 0, 0
+        if by != OURSELVES:
+            found.only_own = False
         if found.process is not None:
             found.process.ask({"look": True})
         self._show()
@@ -173,17 +179,22 @@ class Imports:
                         found.process.ask({"follow": place, "key": key})
                     else:
                         found.wanted = True
-                    return os.path.exists(place)
+                    return os.path.exists(place.partition(" ")[2])
         return False
 
     def forget(self, run_id: str) -> None:
         """A run was deleted here."""
         for found in self._imports.values():
-            for at, known in list(found.runs.items()):
-                if known.id == run_id:
-                    found.forgotten.add(at)
-                    del found.runs[at]
-                    found.unwritten.pop(run_id, None)
+            gone = [at for at, known in found.runs.items() if known.id == run_id]
+            gone += [at for at, (_, own_id, _) in found.joined.items() if own_id == run_id]
+            gone += [at for at, of_id in found.twins.items() if of_id == run_id]
+            for at in gone:
+                found.forgotten.add(at)
+                known = found.runs.pop(at, None)
+                found.joined.pop(at, None)
+                found.twins.pop(at, None)
+                if known is not None:
+                    found.unwritten.pop(known.id, None)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -216,7 +227,8 @@ class Imports:
     def _load(self) -> None:
         """What earlier daemons read, and what watched projects have."""
         for found in load_imports(self.home, self._report):
-            known, found.forgotten = self._keeper.call(partial(self._taken.known, found.id)).result()
+            memory = self._keeper.call(partial(self._taken.known, found.id)).result()
+            known, found.forgotten, found.joined, found.twins = memory
             found.runs = {(each.place, each.key): each for each in known}
             for each in known:
                 self._owner.setdefault(identity_of(each.tracker, each.key, each.source_path), found.id)
@@ -224,7 +236,24 @@ class Imports:
             self._imports[found.id] = found
         self._show()
 
+    def _look_at_own(self) -> None:
+        """Read what trackers write where runs of ours are alive, and once more after they have ended."""
+        now_s = time.monotonic()
+        if now_s - self._own_s < OWN_EVERY_S or not (self._keeper.live_count or self._own_alive):
+            return
+        self._own_s, self._own_alive = now_s, self._keeper.live_count > 0
+        for folder in self._keeper.call(self._taken.own_folders).result():
+            if any(folder == each.root or folder.startswith(f"{each.root}/") for each in self._imports.values()):
+                around = [each for each in self._imports.values() if f"{folder}/".startswith(f"{each.root}/")]
+                for found in around:
+                    if found.process is None and not found.cancelled:
+                        found.wanted, found.again_s = True, 0.0
+            elif folder not in TOO_LARGE and folder != os.path.expanduser("~"):
+                import_id = self.add(folder, OURSELVES)
+                self._imports[import_id].only_own = True
+
     def _round(self) -> None:
+        self._look_at_own()
         self._start_readers()
         by_descriptor = {each.process.descriptor: each for each in self._imports.values() if each.process is not None}
         ready, _, _ = select.select([self._wakers[0], *by_descriptor], [], [], TICK_S)
@@ -246,13 +275,15 @@ class Imports:
                     self._died(found)
         if time.monotonic() - self._time_s > TIME_EVERY_S:
             self._time_s = time.monotonic()
-            self._let_time_pass()
+            for found in self._imports.values():
+                import_taking.let_time_pass(found)
         self._show()
 
     def _start_readers(self) -> None:
         now_s = time.monotonic()
         at_work = sum(each.process is not None for each in self._imports.values())
-        for found in self._imports.values():
+        # Those that somebody waits for first.
+        for found in sorted(self._imports.values(), key=lambda each: each.only_own):
             if found.process is not None or found.cancelled or at_work >= READERS_MAX or now_s < found.again_s:
                 continue
             if not (found.wanted or (found.watched and now_s >= found.rested_s + LOOK_AGAIN_S)):
@@ -263,6 +294,8 @@ class Imports:
                 known.setdefault(place, {})[key] = each.signature
                 if each.is_followed:
                     followed.setdefault(place, []).append(key)
+            for place, key in found.joined:
+                followed.setdefault(place, []).append(key)
             found.process = ReaderProcess(found.root, {"known": known, "followed": followed})
             found.changed_s = now_s
             at_work += 1
@@ -306,6 +339,8 @@ class Imports:
             live = any(each.state == "running" for each in found.runs.values())
             # A folder without a tracker is looked at again when something in it changes.
             patience_s = (WATCHED_REST_S if found.places else 0.0) if found.watched else REST_AFTER_S
+            if found.joined:
+                patience_s = WATCHED_REST_S  # a run of ours may be at it, and say nothing for minutes
             if not live and time.monotonic() - found.changed_s > patience_s:
                 self._commit(found)
                 self._rest(found)
@@ -313,78 +348,23 @@ class Imports:
     def _take_run(self, found: Import, place: str, run: ForeignRun, *, is_odd: bool) -> None:
         """`is_odd`: it has texts that UTF-8 cannot carry."""
         at = (place, run.key)
-        if at in found.forgotten or (run.is_deleted and at not in found.runs):
+        if at in found.forgotten or at in found.twins or (run.is_deleted and at not in found.runs):
             return
         owner = self._owner.setdefault(identity_of(run.tracker, run.key, run.path), found.id)
         if owner != found.id and owner in self._imports:
             found.elsewhere[at] = self._imports[owner].root
             return
-        known = found.runs.get(at)
-        state, cause = import_journal.standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
-        if known is None:
-            started_s = run.started_at_s or run.written_at_s or time.time()
-            new_id = str(ULID.from_timestamp(min(max(started_s, 0.0), 2.0**47 / 1000)))
-            known = Known(new_id, 0, place, run.key, "", "", "", run.tracker, run.path, 0.0, is_followed=False)
-        record = {
-            "kind": "run",
-            "id": known.id,
-            "no": known.no or None,
-            "place": import_journal.stored(place),
-            "project": readable(self._registry.name_of(run.path) or project_of(found.root)),
-            "state": state,
-            "cause": cause,
-            "facts": import_journal.facts_of(run) | {"key": import_journal.stored(run.key)},
-        }
-        if is_odd:
-            record["facts"] = carried(record["facts"])
-        due = time.monotonic() - found.written_s.get(known.id, -DURABLE_EVERY_S) >= DURABLE_EVERY_S
-        if due or state != "running":
-            found.durable.append(record)
-            found.written_s[known.id] = time.monotonic()
-            found.unwritten.pop(known.id, None)
-        else:
-            found.passing.append(record)
-            found.unwritten[known.id] = record
-        if run.points or (known.is_followed and run.from_start):
-            columns = {readable(key): each for key, each in import_journal.columns_of(run.points).items()}
-            points = {"kind": "points", "id": known.id, "no": known.no or None, "from_start": run.from_start}
-            found.durable.append(points | {"columns": columns})
-        found.runs[at] = known._replace(
-            signature=run.signature, state=state, said=run.said, written_at_s=run.written_at_s
-        )
+        project = readable(self._registry.name_of(run.path) or project_of(found.root))
+        import_taking.take_run(found, place, run, project, is_odd=is_odd)
 
     def _commit(self, found: Import) -> None:
         durable, passing = found.durable, found.passing
         if not durable and not passing:
             return
-        numbers = self._keeper.call(lambda: self._taken.take(found.id, durable, passing)).result()
-        found.durable, found.passing = [], []
-        if numbers:
-            found.runs = {
-                at: each._replace(no=numbers[each.id]) if each.id in numbers else each
-                for at, each in found.runs.items()
-            }
-
-    def _let_time_pass(self) -> None:
-        """Runs that nothing was written to for long are running no more."""
-        now_s = time.time()
-        for found in self._imports.values():
-            for at, known in found.runs.items():
-                if known.state != "running" or not known.no:
-                    continue
-                state, cause = import_journal.standing(known.said, known.tracker, known.written_at_s, now_s)
-                if state != "running":
-                    if known.id in found.unwritten:
-                        found.durable.append(found.unwritten.pop(known.id) | {"state": state, "cause": cause})
-                    else:
-                        found.durable.append({"kind": "state", "id": known.id, "state": state, "cause": cause})
-                    found.runs[at] = known._replace(state=state)
-            for run_id in [run_id for run_id in found.unwritten if self._is_due(found, run_id)]:
-                found.durable.append(found.unwritten.pop(run_id))
-                found.written_s[run_id] = time.monotonic()
-
-    def _is_due(self, found: Import, run_id: str) -> bool:
-        return time.monotonic() - found.written_s.get(run_id, 0.0) >= DURABLE_EVERY_S
+        outcome = self._keeper.call(
+            lambda: self._taken.take(found.id, durable, passing, only_own=found.only_own)
+        ).result()
+        import_taking.settle(found, outcome)
 
     def _show(self) -> None:
         rows = tuple(row_of(each) for each in self._imports.values())

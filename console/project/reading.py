@@ -6,8 +6,8 @@ Asked on stdin, answers on stdout, both a JSON object a line:
     <- {"follow": place, "key": key}         points of this run are wanted from now on
     <- {"look": true}                        look for new places at once
     -> {"places": [[reader, path]], "stopped": words}
-    -> {"run": {...}, "place": path, "reader": name}
-    -> {"problem": words, "place": path}     a place that cannot be read now; it is tried again
+    -> {"run": {...}, "place": place}        a place is its reader's name, a space and its path
+    -> {"problem": words, "place": place}    a place that cannot be read now; it is tried again
     -> {"looked": cost_s, "runs": n}         one look at all places is over
 
 It looks again after a second at the earliest and so seldom that looking takes a twentieth of a core; while nothing
@@ -91,9 +91,9 @@ class Reader:
     def _look_at(self, place: tracker_places.Place, interrupted: Callable[[], bool]) -> int:
         count = 0
         try:
-            found = self._sources[place].look(self._known.get(place.path, {}), self._followed.get(place.path, set()))
+            found = self._sources[place].look(self._known.get(place.id, {}), self._followed.get(place.id, set()))
             for run in found:
-                self._say({"run": import_journal.as_dict(run), "place": place.path, "reader": place.reader})
+                self._say({"run": import_journal.as_dict(run), "place": place.id})
                 count += 1
                 if interrupted():
                     break
@@ -102,13 +102,13 @@ class Reader:
         except OSError as error:
             self._tell(place, f"{place.path} cannot be read: {error.strerror or error}")
         else:
-            self._problems.pop(place.path, None)
+            self._problems.pop(place.id, None)
         return count
 
     def _tell(self, place: tracker_places.Place, words: str) -> None:
-        if self._problems.get(place.path) != words:
-            self._problems[place.path] = words
-            self._say({"problem": words, "place": place.path})
+        if self._problems.get(place.id) != words:
+            self._problems[place.id] = words
+            self._say({"problem": words, "place": place.id})
 
 
 def serve(root: str) -> int:

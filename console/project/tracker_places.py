@@ -44,6 +44,11 @@ class Place(NamedTuple):
     reader: str
     path: str
 
+    @property
+    def id(self) -> str:
+        """What tells it from all others: two readers may read one folder."""
+        return f"{self.reader} {self.path}"
+
 
 class Walk(NamedTuple):
     """What a walk came to."""

@@ -30,3 +30,15 @@ create table import_forgotten (
     place varchar not null,
     key varchar not null
 );
+
+-- One process that two trackers wrote down is one run: what the weaker of them says is kept here, for its params.
+create table import_twin (
+    run_id varchar not null,
+    of_id varchar not null,
+    import_id varchar not null,
+    place varchar not null,
+    key varchar not null,
+    tracker varchar not null,
+    path varchar not null,
+    params json not null
+);

@@ -1,0 +1,117 @@
+"""What a reader says of a run, on its way to the journal: what is written at once, and what of live runs can wait."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from ulid import ULID
+
+from console.daemon.imports_taken import join
+from console.daemon.launch import carried, readable
+from store import import_journal
+from store.imported import Known
+
+if TYPE_CHECKING:
+    from console.daemon.import_state import Import
+    from console.daemon.imports_taken import Outcome
+    from store.readers.foreign import ForeignRun
+
+DURABLE_EVERY_S: Final = 60.0
+"""A live run is written into the journal that often; what it does meanwhile is in its own files and in the index."""
+
+
+def take_run(found: Import, place: str, run: ForeignRun, project: str, *, is_odd: bool) -> None:
+    """Put a run among what is to be committed. `is_odd`: it has texts that UTF-8 cannot carry."""
+    at = (place, run.key)
+    known = found.runs.get(at)
+    state, cause = import_journal.standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
+    if known is None:
+        started_s = run.started_at_s or run.written_at_s or time.time()
+        new_id = str(ULID.from_timestamp(min(max(started_s, 0.0), 2.0**47 / 1000)))
+        known = Known(
+            found.joined[at][0] if at in found.joined else new_id,
+            0,
+            place,
+            run.key,
+            "",
+            "",
+            "",
+            run.tracker,
+            run.path,
+            0.0,
+            is_followed=False,
+        )
+    record = {
+        "kind": "run",
+        "id": known.id,
+        "no": known.no or None,
+        "place": import_journal.stored(place),
+        "project": project,
+        "state": state,
+        "cause": cause,
+        "facts": import_journal.facts_of(run) | {"key": import_journal.stored(run.key)},
+    }
+    if is_odd:
+        record["facts"] = carried(record["facts"])
+    if at in found.joined:
+        own_id, own_no = found.joined[at][1:]
+        join(record, own_id, own_no)
+        state = "running"  # its supervisor knows better how it stands
+    due = time.monotonic() - found.written_s.get(known.id, -DURABLE_EVERY_S) >= DURABLE_EVERY_S
+    if due or state != "running":
+        found.durable.append(record)
+        found.written_s[known.id] = time.monotonic()
+        found.unwritten.pop(known.id, None)
+    else:
+        found.passing.append(record)
+        found.unwritten[known.id] = record
+    if run.points or (known.is_followed and run.from_start):
+        columns = {readable(key): each for key, each in import_journal.columns_of(run.points).items()}
+        points = {"kind": "points", "id": record.get("of", known.id), "no": record["no"]}
+        found.durable.append(points | {"from_start": run.from_start, "columns": columns})
+    if at in found.joined:
+        return
+    found.runs[at] = known._replace(signature=run.signature, state=state, said=run.said, written_at_s=run.written_at_s)
+
+
+def settle(found: Import, outcome: Outcome) -> None:
+    """What was to be committed is in the index now."""
+    if found.only_own:
+        # What is not of a run of ours is asked about again: the run may be known a moment later.
+        found.runs = {at: each for at, each in found.runs.items() if each.id in outcome.joined}
+        found.unwritten = {key: each for key, each in found.unwritten.items() if each["no"] is not None}
+    found.durable, found.passing = [], []
+    for at, each in list(found.runs.items()):
+        if each.id in outcome.numbers:
+            found.runs[at] = each._replace(no=outcome.numbers[each.id])
+        if each.id in outcome.joined:
+            own = outcome.joined[each.id]
+            found.joined[at] = (each.id, own.id, own.no)
+            del found.runs[at]
+            # A run of our own keeps all its points.
+            if found.process is not None:
+                found.process.ask({"follow": at[0], "key": at[1]})
+        elif each.id in outcome.twins:
+            found.twins[at] = outcome.twins[each.id]
+            del found.runs[at]
+            found.unwritten.pop(each.id, None)
+
+
+def let_time_pass(found: Import) -> None:
+    """Runs that nothing was written to for long are running no more; what waited long enough is to be written."""
+    now_s = time.time()
+    for at, known in found.runs.items():
+        if known.state != "running" or not known.no:
+            continue
+        state, cause = import_journal.standing(known.said, known.tracker, known.written_at_s, now_s)
+        if state != "running":
+            if known.id in found.unwritten:
+                found.durable.append(found.unwritten.pop(known.id) | {"state": state, "cause": cause})
+            else:
+                found.durable.append({"kind": "state", "id": known.id, "state": state, "cause": cause})
+            found.runs[at] = known._replace(state=state)
+    moment_s = time.monotonic()
+    for run_id in [each for each in found.unwritten if moment_s - found.written_s.get(each, 0.0) >= DURABLE_EVERY_S]:
+        found.durable.append(found.unwritten.pop(run_id))
+        found.written_s[run_id] = moment_s
