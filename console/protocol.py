@@ -167,13 +167,12 @@ class Attempt(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """A file that a run left behind."""
+    """A file that a run left behind; its kind is image, table, model, text, audio, video or file."""
 
     path: str
     """Relative to its folder of artifacts, or as the tracker names it."""
     size_bytes: int
     kind: str
-    """image, table, model, text, audio, video or file."""
 
 
 class Usage(NamedTuple):
@@ -364,9 +363,8 @@ def decode_metric(data: dict[str, Json]) -> MetricSummary:
 
 def decode_row(data: dict[str, Json]) -> RunRow:
     """A run row from its JSON object."""
-    metric = data.get("metric")
-    tags = tuple(data.get("tags", ()))
-    return pick(RunRow, data, metric=decode_metric(metric) if metric else None, tags=tags)
+    metric = decode_metric(data["metric"]) if data.get("metric") else None
+    return pick(RunRow, data, metric=metric, tags=tuple(data.get("tags", ())))
 
 
 def decode_page(data: dict[str, Json]) -> RunPage:
