@@ -4,6 +4,7 @@
     forget-copy RUN_DIR                         take the copy of a run away that is over (isolate = "worktree")
     fingerprint                                 what the files of a folder hold: asked on stdin, answered on stdout
     read ROOT                                   what trackers have written below a folder, as long as stdin is open
+    image PATH WIDTH HEIGHT                     a picture, shrunk to so many pixels at most, as raw RGB on stdout
 
 Input by path, output as files of the run directory. Niced, with a memory limit and an end: it outlives a killed daemon
 by seconds at most, and what it was doing is then finished.
@@ -122,6 +123,10 @@ def main(arguments: list[str]) -> int:
 
         signal.alarm(0)  # it ends with its stdin, and so with the daemon
         return reading.serve(rest[0])
+    elif task == "image":
+        from console.project import pictures
+
+        return pictures.print_scaled(rest[0], int(rest[1]), int(rest[2]))
     else:
         print(f"unknown task {task!r}", file=sys.stderr)
         return 1
