@@ -47,6 +47,14 @@ bench-watch *ARGS:
 bench-readers *ARGS:
     uv run python -m tests.bench_readers {{ ARGS }}
 
+# Write 300 runs of four trackers with their own libraries into a folder
+old-runs *ARGS:
+    uv run python -m tests.old_runs {{ ARGS }}
+
+# Have the trackers' own libraries write runs, import them, and compare with what those libraries say
+writers *ARGS:
+    uv run pytest -m slow tests/test_writers.py {{ ARGS }}
+
 # Damage files of trackers in every way and have their readers read them
 fuzz *ARGS:
     uv run python -m tests.fuzz_readers {{ ARGS }}
