@@ -20,6 +20,7 @@ from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, Final
 
 from store.readers.foreign import STEP_LIMIT
+from store.readers.metric_lines import MAX_KEY_CHARS
 from store.readers.stdout_grammar import without_colours
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class PinnedPattern:
             for name, text in self._pairs_of(groups):
                 value = _number_of(text)
                 if name and value is not None and len(values) < VALUES_MAX:
-                    values[name] = value
+                    values[name[:MAX_KEY_CHARS]] = value
         step = epoch if step is None else step
         return None if step is None and not values else (step, values)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from store import derive
+from store import derive, journal
+from store.batches import JournalCursor, read_batch
 from store.readers.carry import Carry
+from store.readers.metric_lines import MAX_KEY_CHARS
 from store.readers.pinned_pattern import PinnedPattern
 
 if TYPE_CHECKING:
@@ -48,3 +50,33 @@ def test_the_journal_names_the_pattern_and_goes_on_with_its_carry(tmp_path: Path
     records = list(map(json.loads, (line[9:] for line in (tmp_path / "derived.jsonl").read_bytes().splitlines())))
     assert records[0]["pattern"] == PATTERN
     assert [(each["step"], each["values"]["loss"]) for each in records[1:]] == [(3, 0.5), (3, 0.25)]
+
+
+def test_where_the_log_is_told_anew_nothing_of_it_was_said_before(tmp_path: Path) -> None:
+    carry = Carry(step=4).to_json()
+    point = {"kind": "log", "at_us": 1, "end": 9, "step": 1, "values": {"loss": 1.0}, "carry": carry}
+    restart = {"kind": "log_restart", "at_us": 2, "parser": 1, "pattern": ""}
+    output = journal.Journal(derive.derived_path(str(tmp_path)))
+    before = output.append([{"kind": "metrics", "at_us": 1, "end": 0, "generation": 3}, point])
+    output.append([restart])
+    state = derive.open_derivation("run", str(tmp_path))
+    assert (state.log_end, state.carry, state.generation) == (0, Carry(), 3)
+    state.close()
+    output.append([{**point, "values": {"acc": 1.0}}])
+    output.close()
+    state = derive.open_derivation("run", str(tmp_path))
+    assert (state.log_end, state.carry.step) == (9, 4)
+    state.close()
+    first = read_batch("run", 1, str(tmp_path), JournalCursor(), 3)
+    assert first is not None
+    assert (first.points.keys, first.full, first.voids_log) == ({"loss": 0}, True, False)
+    assert first.cursor.offset_bytes == before
+    then = read_batch("run", 1, str(tmp_path), first.cursor, 3)
+    assert then is not None
+    assert (then.points.keys, then.full, then.voids_log) == ({"acc": 0}, False, True)
+
+
+def test_names_that_a_line_makes_up_are_cut(tmp_path: Path) -> None:
+    pattern = PinnedPattern(r"(?P<key>\w+)=(?P<value>\S+)")
+    [(_, values)] = points_of(tmp_path, pattern, f"{'x' * 1000}=1\n")
+    assert list(values) == ["x" * MAX_KEY_CHARS]
