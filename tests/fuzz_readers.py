@@ -46,6 +46,8 @@ FIXTURES: Final = Path(__file__).parent / "fixtures"
 READERS: Final = ("tensorboard", "wandb", "mlflow_sqlite", "trackio")
 MEMORY_MAX_BYTES: Final = 512 << 20
 INPUT_MAX_S: Final = 20.0
+TIME_LIMIT_S: Final = 2e13
+"""No date beyond can be shown."""
 BATCH_INPUTS: Final = 500
 """Of one child process."""
 KEPT_MAX: Final = 20
@@ -323,6 +325,8 @@ def judge(run: ForeignRun) -> None:
     orjson.dumps(import_journal.facts_of(said))
     orjson.dumps(import_journal.columns_of(said.points))
     assert import_journal.standing(said.said, said.tracker, said.written_at_s, time.time(), said.exit_code).state
+    times = [run.started_at_s, run.ended_at_s, run.written_at_s]
+    assert all(at_s is None or abs(at_s) < TIME_LIMIT_S for at_s in times), "a time is none"
     texts = [run.name, run.group, run.note, *run.params.values(), *run.tags.values()]
     assert all(len(text) <= TEXT_MAX_CHARACTERS for text in texts), "a text is too long"
     assert all(len(part) <= KEYS_MAX for part in (run.metrics, run.params, run.tags)), "too many keys"

@@ -23,7 +23,7 @@ from store.readers.foreign import (
     signature_of,
 )
 from store.readers.growing import ReplacedError
-from store.readers.tfevents import EventFile, first_tag
+from store.readers.tfevents import WALL_LIMIT_S, EventFile, first_tag
 from store.readers.tfvalues import HPARAMS_PREFIX
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ def read_name(name: str) -> FileName:
     began_s, rest = int(match[1][:18]), match[2]
     writer = None if _ADDRESS.fullmatch(rest) else _WRITER.fullmatch(rest)
     return FileName(began_s, writer[1], int(writer[2][:18])) if writer is not None else FileName(began_s, rest, None)
+
+
+def time_s(wall_s: float) -> float | None:
+    """A time that an event tells; None for what is none, as damaged bytes are."""
+    return wall_s if -WALL_LIMIT_S < wall_s < WALL_LIMIT_S else None
 
 
 def found_in(folder: str, files: Collection[str], folders: Collection[str]) -> Iterator[str]:  # noqa: ARG001
@@ -266,7 +271,7 @@ class Source:
     def _take(self, part: Part, event: Event) -> None:
         """An event that says more than scalars do."""
         if self._wall_first_s is None:
-            self._wall_first_s = event.wall_s
+            self._wall_first_s = time_s(event.wall_s)
         self._has_experiment = self._has_experiment or event.is_experiment
         if event.params is not None:
             self._params.update(event.params)
@@ -348,7 +353,7 @@ class Source:
             )
             if self._wall_last_s <= wall_s + ENDING_SLACK_S and not is_early:
                 run.said = _SAID.get(status, "")
-                run.ended_at_s = (ended_at_s or wall_s) if run.said in ("finished", "failed") else None
+                run.ended_at_s = time_s(ended_at_s or wall_s) if run.said in ("finished", "failed") else None
         for words in problems:
             run.trouble(words)
         self._points, self._point_count = {}, 0

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEPTH_MAX: Final = 20
 VALUE_JSON: Final = 16
+TIME_LIMIT_S: Final = 9_000_000_000_000
+"""Times beyond are none: microseconds of them must fit 64 bits."""
+NANOS: Final = 1_000_000_000
 CONFIG, RUN, EXIT, ENVIRONMENT = 5, 17, 18, 26
 """Fields of a record."""
 _DOUBLE: Final = struct.Struct("<d")
@@ -86,15 +89,15 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def seconds(data: bytes, field: wire.Field) -> float:
-    """A timestamp as Unix time."""
+def seconds(data: bytes, field: wire.Field) -> float | None:
+    """A timestamp as Unix time; None for what is none, as damaged bytes are."""
     whole, nanos = 0, 0
     for each in wire.fields(data, field.start, field.stop):
         if each.wire == wire.VARINT and each.number == 1:
             whole = wire.signed(each.start)
         elif each.wire == wire.VARINT and each.number == 2:
             nanos = each.start
-    return whole + nanos / 1e9
+    return whole + nanos / 1e9 if abs(whole) < TIME_LIMIT_S and nanos < NANOS else None
 
 
 class Facts:
@@ -176,7 +179,7 @@ class Facts:
             if each.wire == wire.VARINT and each.number == 1:
                 self.exit_code = wire.signed(each.start)
             elif each.wire == wire.VARINT and each.number == 2:
-                self.runtime_s = each.start
+                self.runtime_s = each.start if each.start < TIME_LIMIT_S else None
 
     def _take_environment(self, data: bytes, environment: wire.Field) -> None:
         arguments: list[str] = []

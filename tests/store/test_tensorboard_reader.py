@@ -474,6 +474,16 @@ def test_folders_with_event_files_are_found() -> None:
     assert list(tensorboard.found_in("/a", ["x", f"{NAME}.profile-empty"], ["run"])) == []
 
 
+@pytest.mark.parametrize("wall_s", [math.nan, math.inf, -math.inf, 1e300])
+def test_a_time_that_is_none_is_not_told(tmp_path: Path, wall_s: float) -> None:
+    data = event(wall_s, 0) + event(1.79e9, 1, scalar("loss", 0.5))
+    write(tmp_path / "run", data + session(1.79e9, end=message((1, 1), (2, wall_s))))
+    run = last_look(Source(str(tmp_path / "run")))
+    assert run is not None
+    assert (run.said, run.started_at_s, run.ended_at_s) == ("finished", 1.79e9, None)
+    assert run.metrics["loss"].last == 0.5
+
+
 WHOLE = next((LOGS / "plain").iterdir()).read_bytes()[:2500]
 
 

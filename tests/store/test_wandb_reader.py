@@ -468,6 +468,15 @@ def test_halves_of_surrogates_are_replaced(tmp_path: Path) -> None:
     assert points_of(run) == {"a.?": [(0, 1)]}
 
 
+@pytest.mark.parametrize("whole", [2**63 - 1, -(2**63), 9_000_000_000_000])
+def test_times_that_are_none_are_not_told(tmp_path: Path, whole: int) -> None:
+    begun = message((17, message((1, "abcd1234"), (17, message((1, whole))))))
+    write(tmp_path, chunked(begun, message((18, message((1, 0), (2, 2**63))))))
+    run = look(tmp_path)
+    assert (run.said, run.started_at_s) == ("finished", None)
+    assert run.ended_at_s == run.written_at_s
+
+
 def test_a_record_that_cannot_be_taken_apart_is_said(tmp_path: Path) -> None:
     broken = message((1, 2)) + b"\x12\x7f\x0a"
     halfway = message((1, 2), (2, message((1, item("_step", "4")), (1, item("loss", "3")), (1, item("x", "{")))))
