@@ -53,6 +53,8 @@ class Import:
     """Of all its places, since the daemon started."""
     changed_s: float = 0.0
     """Monotonic: when a run of it was last new or changed."""
+    committed_s: float = 0.0
+    """Monotonic."""
     again_s: float = 0.0
     """Monotonic: not before then is a process started."""
     rested_s: float = -1e9

@@ -33,6 +33,7 @@ READERS_MAX: Final = 4
 """Processes at once; further imports wait for their turn."""
 TICK_S: Final = 0.25
 BATCH_RUNS: Final = 500
+COMMIT_EVERY_S: Final = 0.5
 TIME_EVERY_S: Final = 15.0
 """How often runs are looked for that have become stale."""
 REST_AFTER_S: Final = 30.0
@@ -267,7 +268,9 @@ class Imports:
                 for record in found.process.hear():
                     self._take(found, record)
         for found in self._imports.values():
-            if len(found.durable) + len(found.passing) >= BATCH_RUNS or not ready or found.process is None:
+            count = len(found.durable) + len(found.passing)
+            is_late = time.monotonic() - found.committed_s > COMMIT_EVERY_S
+            if count >= BATCH_RUNS or is_late or not ready or found.process is None:
                 self._commit(found)
             if found.process is not None:
                 found.process.push()

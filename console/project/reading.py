@@ -39,6 +39,7 @@ QUIET_LOOKS: Final = 60
 """After so many looks at which nothing had changed they become rarer."""
 FIND_EVERY_S: Final = 5.0
 """How often new places are looked for, at the most."""
+FLUSH_EVERY_S: Final = 0.1
 LINE_MAX_BYTES: Final = 64 << 20
 
 
@@ -117,8 +118,15 @@ def serve(root: str) -> int:
     # What a library prints must not come between the lines.
     os.dup2(2, 1)
 
+    flushed_s = 0.0
+
     def say(record: dict[str, Any]) -> None:
+        nonlocal flushed_s
         output.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        # Whoever waits for the first rows of thousands sees them come.
+        if time.monotonic() - flushed_s > FLUSH_EVERY_S:
+            output.flush()
+            flushed_s = time.monotonic()
 
     inbox = Inbox()
     reader = Reader(root, say)
