@@ -235,12 +235,10 @@ class Sweep:
         self.title = (
             f"MLflow, {RUNS:,} runs of 20 metrics and 20 params in {self.path.stat().st_size / 1e6:.0f} MB of SQLite"
         )
-        self._homes = 0
 
     def new_home(self) -> Path:
-        """A place for a home."""
-        self._homes += 1
-        return self._base / f"home-{os.getpid()}-{self._homes}"
+        """A place for a home; one that was closed starts no daemon again."""
+        return Path(tempfile.mkdtemp(prefix="home-", dir=self._base)) / "state"
 
     def taken_in(self, home: Home) -> float:
         """How long it took from the question to the import until the whole table was here."""
