@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from textual.binding import Binding, BindingType
 
-Scope: TypeAlias = Literal["app", "runs", "run", "projects", "table", "log", "input", "confirm", "help"]
+Scope: TypeAlias = Literal["app", "runs", "run", "projects", "table", "log", "input", "confirm", "help", "artifacts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "input": "While typing",
     "confirm": "In a question",
     "help": "In this help",
+    "artifacts": "Among the files of a run",
     "app": "Everywhere",
 }
 
@@ -78,6 +79,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("next_pane", ("tab",), "focus the next pane", "run"),
     Action("previous_pane", ("shift+tab",), "focus the previous pane", "run"),
     Action("stop", ("x",), "stop the run", "run", footer="stop", confirm=True),
+    Action("artifacts", ("a",), "what the run left behind: pictures, texts, models", "run", footer="files"),
     Action("copy_command", ("y",), "copy the command", "run"),
     Action("copy_id", ("Y",), "copy the run's id", "run"),
     Action("open", ("enter",), "show the runs of the project", "projects", footer="runs"),
@@ -111,6 +113,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("accept", ("y",), "yes", "confirm", palette=False),
     Action("decline", ("n", "escape", "q"), "no", "confirm", palette=False),
     Action("close", ("escape", "f1"), "close the help", "help", palette=False),
+    Action("next_artifact", ("right_square_bracket",), "look at the next file", "artifacts", palette=False),
+    Action("previous_artifact", ("left_square_bracket",), "look at the file before", "artifacts", palette=False),
+    Action("close", ("escape", "a"), "back to the list, then to the run", "artifacts", palette=False),
     Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False

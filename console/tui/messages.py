@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from console.artifact_preview import Preview
     from console.protocol import Hit, LogPage, RunDetail, RunPage, Series, Status
     from console.watched_projects import Project
 
@@ -118,6 +119,15 @@ class HitArrived(Message):
     backward: bool
     wrapped: bool
     hit: Hit
+
+
+@dataclass
+class PreviewArrived(Message):
+    """One of the files that a run left behind, as far as it can be shown."""
+
+    place: int
+    """In the list of them."""
+    preview: Preview
 
 
 @dataclass

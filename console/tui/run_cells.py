@@ -271,7 +271,7 @@ def started_sentence(row: RunRow, now_s: float) -> str:
 def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
     """The head of the run screen; nothing in it ticks."""
     row = detail.row
-    where = f"{detail.host}" + (f"  pid {detail.pid}" if detail.pid is not None else "")
+    where = f"  on {detail.host}" * bool(detail.host) + (f"  pid {detail.pid}" if detail.pid is not None else "")
     facts: list[Fact] = []
     if row.state not in LIVE_STATES:
         facts.append(Fact("state", state_sentence(row), f"bold {state_style(row)}"))
@@ -279,7 +279,7 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
         facts.append(Fact("evidence", evidence.splitlines()[-1]))
     facts += [
         Fact("command", row.command),
-        Fact("started", f"{started_sentence(row, detail.now_s)}  on {where}  project {row.project}"),
+        Fact("started", f"{started_sentence(row, detail.now_s)}{where}  project {row.project}"),
         *tag_facts(row),
         *fold_facts(row.metric),
         *note_facts(detail),
@@ -287,6 +287,7 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
     ]
     if row.tracker:
         group = f"  {detail.source_group}" if detail.source_group else ""
+        facts = [fact for fact in facts if fact.name != "command" or fact.value]
         facts[-1:] = [Fact("source", f"{source_sentence(row, detail.now_s)}  {detail.source_path}{group}")]
     if detail.artifacts:
         facts.append(Fact("left", artifacts_sentence(detail)))
@@ -297,6 +298,11 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def no_log_words(row: RunRow) -> str:
+    """Why a run has no log; empty where it has one."""
+    return f"imported from {trackers.name_of(row.tracker)}: no log here" if row.tracker else ""
+
+
 def artifacts_sentence(detail: RunDetail) -> str:
     """How many files of which kind a run left behind."""
     kinds: dict[str, int] = {}
@@ -304,7 +310,7 @@ def artifacts_sentence(detail: RunDetail) -> str:
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
     total = bytes_size(sum(each.size_bytes for each in detail.artifacts))
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{counted}, {total}: footplate artifacts {detail.row.label}"
+    return f"{counted}, {total}: a shows them"
 
 
 METRIC_COLUMNS: Final = (

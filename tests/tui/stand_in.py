@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from console import artifact_preview
 from console.client import Client, DaemonRefused, DaemonUnavailable
 from console.protocol import (
     Change,
@@ -23,8 +24,9 @@ from console.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from console.artifact_preview import Preview
     from console.protocol import Goal, Json, State
 
 NOW_S = 1_760_009_000.0
@@ -47,6 +49,9 @@ class Box:
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
+    previews: dict[str, Callable[[int, int], Preview]] = field(default_factory=dict)
+    """What is seen of artifacts in so many pixels at most."""
+    looked_at: list[tuple[str, int, int]] = field(default_factory=list)
     heard: dict[str, int] = field(default_factory=dict)
     """Per view, up to where its feed knows of the changes."""
     news: threading.Condition = field(default_factory=threading.Condition)
@@ -56,6 +61,12 @@ class Box:
         with self.news:
             self.position += 1
             self.news.notify_all()
+
+    def preview(self, path: str, width: int, height: int) -> Preview:
+        """What is to be seen of an artifact."""
+        if path not in self.previews:
+            raise DaemonRefused(f"left nothing behind named {path!r}", "", 404)
+        return self.previews[path](width, height)
 
     def replace_run(self, detail: RunDetail) -> None:
         """Put another state of a run in place of the one with its id."""
@@ -144,8 +155,11 @@ class StandIn(Client):
         self.box.pinned_metrics.append((project, key, goal, actor))
         return {"project": project, "key": key, "goal": goal, "source": "pinned"}
 
-    def get(self, path: str, query: Mapping[str, Json] | None = None) -> dict[str, Json]:  # noqa: ARG002
+    def get(self, path: str, query: Mapping[str, Json] | None = None) -> dict[str, Json]:
         self._check()
+        if path.endswith("/artifact") and query is not None:
+            self.box.looked_at.append((query["path"], query["width"], query["height"]))
+            return artifact_preview.encode(self.box.preview(*self.box.looked_at[-1]))
         assert path == "/projects"
         return {"projects": self.box.projects}
 

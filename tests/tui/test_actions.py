@@ -11,6 +11,7 @@ from textual.binding import Binding
 from console.tui import palette
 from console.tui.actions import ACTIONS, SCOPE_TITLES, Scope, footer_actions, in_scope, key_name, key_names
 from console.tui.app import FootplateApp
+from console.tui.screens.artifacts import ArtifactsScreen
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.help import HelpScreen, help_text, scopes_of
 from console.tui.screens.projects import ProjectsScreen
@@ -33,6 +34,7 @@ OWNERS: dict[Scope, type] = {
     "input": PromptInput,
     "confirm": ConfirmScreen,
     "help": HelpScreen,
+    "artifacts": ArtifactsScreen,
 }
 FORBIDDEN = ("ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "ctrl+enter")
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""

@@ -12,7 +12,16 @@ from console.tui.actions import bindings
 from console.tui.curves import Curve, CurveCache, bins_for, chart_lines
 from console.tui.messages import ChangeSeen, ChartArrived, DetailArrived
 from console.tui.pace import Pace
-from console.tui.run_cells import arrowed, elapsed_s, metric_columns_for, metric_row, run_facts, source_word, ticks
+from console.tui.run_cells import (
+    arrowed,
+    elapsed_s,
+    metric_columns_for,
+    metric_row,
+    no_log_words,
+    run_facts,
+    source_word,
+    ticks,
+)
 from console.tui.screens.base import FootplateScreen
 from console.tui.text_format import duration, number, spread, state_glyph, visible
 from console.tui.widgets.facts import Fact, Facts
@@ -70,7 +79,7 @@ class RunScreen(FootplateScreen):
             with Vertical(id="run-right"):
                 yield Rule("Chart", id="chart-rule")
                 yield LineChart(id="run-chart")
-        yield LogPane(self.session, self._row.id, id="log-pane")
+        yield LogPane(self.session, self._row.id, absent=no_log_words(self._row), id="log-pane")
         yield KeyBar("run")
 
     def on_mount(self) -> None:
@@ -311,6 +320,15 @@ class RunScreen(FootplateScreen):
     @property
     def _zoomed(self) -> bool:
         return self.has_class("-zoom-log") or self.has_class("-zoom-chart")
+
+    def action_artifacts(self) -> None:
+        """List what the run left behind."""
+        if self._detail is None or not self._detail.artifacts:
+            self.say(f"{self._row.label} left no files behind that are known of")
+            return
+        from console.tui.screens.artifacts import ArtifactsScreen  # here: the first frame does not need it
+
+        self.app.push_screen(ArtifactsScreen(self.session, self._detail))
 
     def action_back(self) -> None:
         """Leave the zoom, then the search, then the run."""
