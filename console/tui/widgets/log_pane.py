@@ -26,8 +26,17 @@ if TYPE_CHECKING:
 class LogPane(Vertical):
     """Reads on while following, and wherever the reader goes."""
 
-    def __init__(self, session: Session, run_id: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+    def __init__(
+        self,
+        session: Session,
+        run_id: str,
+        *,
+        absent: str = "",
+        id: str | None = None,  # noqa: A002 (Textual's name)
+    ) -> None:
+        """`absent`: why the run has no log; empty where it has one."""
         super().__init__(id=id)
+        self._absent = absent
         self._session = session
         self._run_id = run_id
         self._size_bytes = 0
@@ -42,7 +51,7 @@ class LogPane(Vertical):
         """Title, search line, lines."""
         yield Rule("Log", id="log-rule")
         yield Prompt("/", "text to find in the log", id="log-search")
-        yield LogView(id="run-log")
+        yield LogView(id="run-log", empty=self._absent or "no output yet")
 
     def on_mount(self) -> None:
         """Lines come at the pace of the terminal."""
@@ -76,7 +85,7 @@ class LogPane(Vertical):
         self.view.follow = not self.view.follow
 
     def _ask_end(self) -> None:
-        if not self._present:
+        if not self._present or self._absent:
             return
         self._ask(self.view.end_bytes if self._loaded else None, None)
 
@@ -121,7 +130,9 @@ class LogPane(Vertical):
             parts.append((f" {bytes_size(self._size_bytes)}", MUTED))
         if view.highlight:
             parts.append((f"  /{visible(view.highlight)[:40]}", "bold $accent"))
-        if view.highlight:
+        if self._absent:
+            note = Content()
+        elif view.highlight:
             note = Content("n N next, previous · esc clears")
         elif self._ended and view.follow:
             note = Content("ended")
