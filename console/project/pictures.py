@@ -91,7 +91,7 @@ def _decoded(file: object, width: int, height: int) -> Scaled:
 
 def _eight_bits(image: Picture) -> Picture:
     if image.mode in DEEP_MODES:
-        return image.convert("I").point(lambda value: value / 256).convert("L")
+        return image.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
     has_alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     return image.convert("RGBA" if has_alpha else "RGB")
 

@@ -290,7 +290,8 @@ def run_facts(detail: RunDetail) -> tuple[Fact, ...]:
         facts = [fact for fact in facts if fact.name != "command" or fact.value]
         facts[-1:] = [Fact("source", f"{source_sentence(row, detail.now_s)}  {detail.source_path}{group}")]
     if detail.artifacts:
-        facts.append(Fact("left", artifacts_sentence(detail)))
+        # Early enough for a screen of 24 lines, which shows three facts and has no room for the key in its footer.
+        facts.insert(min(2, len(facts)), Fact("left", artifacts_sentence(detail)))
     if detail.skipped_line_count:
         lines = "line" if detail.skipped_line_count == 1 else "lines"
         said = f"{detail.skipped_line_count} {lines} could not be read as metrics: {detail.skipped_example}"

@@ -190,8 +190,8 @@ class ArtifactsScreen(ModalScreen[None]):
             # Names differ at their end.
             name = f"{self._ellipsis}/{visible(os.path.basename(preview.path))}"
             name = name if cell_width(name) <= room else cut(name, room, ellipsis=self._ellipsis)
-        flips = "[ ] the one before or after · " if len(self._artifacts) > 1 else ""
-        self._say_title(f"{name}  {facts}", Content(f"{flips}esc back to the list").markup)
+        flips = "[ before · ] next · " if len(self._artifacts) > 1 else ""
+        self._say_title(f"{name}  {facts}", Content(f"{flips}esc list").markup)
 
     def _show_words(self, text: Content) -> None:
         self.query_one("#artifact-text", Static).update(text)
