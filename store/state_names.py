@@ -22,7 +22,7 @@ FILE: Final = re.compile(
 LOCK: Final = "daemon.lock"
 """Goes last: who holds it keeps daemons away meanwhile."""
 WHOLE: Final = re.compile(
-    r"quarantine-\d{8}T\d{6}Z(-\d+)?|blobs|packages|worktrees|numbers|fingerprints|projects|sweeps|leases"
+    r"quarantine-\d{8}T\d{6}Z(-\d+)?|blobs|packages|worktrees|numbers|fingerprints|projects|sweeps|leases|imports"
 )
 """Directories that are ours with all in them."""
 FOLDERS: Final = {"runs": RUN, "archive": PACK, "backup": BACKUP}
