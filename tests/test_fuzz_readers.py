@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 SECONDS = 3.0
 SEED = 1
-READERS = (
-    "tensorboard",
-    "wandb",
-    pytest.param("mlflow_sqlite", marks=pytest.mark.xfail(reason="words of SQLite that are no UTF-8; damaged indexes")),
-    pytest.param("trackio", marks=pytest.mark.xfail(reason="words of SQLite that are no UTF-8; halves of surrogates")),
-)
+READERS = ("tensorboard", "wandb", "mlflow_sqlite", "trackio")
 
 
 @pytest.mark.parametrize("reader", READERS)

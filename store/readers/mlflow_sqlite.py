@@ -244,16 +244,22 @@ class Source:
         for key, name, value, at_ms, step, is_nan in self._of(
             "latest_metrics", "key, value, timestamp, step, is_nan", runs
         ):
+            of_run = metrics.get(key)
+            if of_run is None:
+                continue  # an index that is damaged leads to rows of others
             if type(value) is float and type(step) is int and type(at_ms) is int and -limit < at_ms < limit:
                 number = value if not is_nan and -INF < value < INF else _number(value, is_nan)
                 # Half a million of them a second matter; the constructor would make that a fifth.
-                metrics[key][name] = make(MetricFinal, (number, step, at_ms * 1000, None, None, 0))
+                of_run[name] = make(MetricFinal, (number, step, at_ms * 1000, None, None, 0))
         params: dict[str, dict[str, str]] = {run.key: {} for run in runs}
         for key, name, value in self._of("params", f"key, {_TEXT}", runs):
-            params[key][name] = value if type(value) is str and len(value) <= TEXT_MAX_CHARACTERS else cut(_text(value))
+            if key in params:
+                short = type(value) is str and len(value) <= TEXT_MAX_CHARACTERS
+                params[key][name] = value if short else cut(_text(value))
         tags: dict[str, dict[str, str]] = {run.key: {} for run in runs}
         for key, name, value in self._of("tags", f"key, {_TEXT}", runs):
-            tags[key][name] = _text(value)
+            if key in tags:
+                tags[key][name] = _text(value)
         for run in runs:
             run.metrics, run.params = metrics[run.key], params[run.key]
             take_tags(run, tags[run.key])

@@ -29,7 +29,7 @@ VALUE_MAX_BYTES: Final = 16 << 20
 PATIENCE_S: Final = 0.1
 """How long a statement is tried again."""
 PAUSE_S: Final = 0.002
-STATEMENT_MAX_S: Final = 20.0
+STATEMENT_MAX_S: Final = 8.0
 CLOCK_TICK_NS: Final = 20_000_000
 """Two writes within it may leave one date."""
 
@@ -127,9 +127,10 @@ class QuietDatabase:
             connection = self._connect(before, has_log)
             self._deadline_s = time.monotonic() + STATEMENT_MAX_S
             found = connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # The second is what Python says when SQLite's own words hold a name that is no UTF-8.
             self.close()
-            if "decode" in str(error) and not self._is_lenient:
+            if "decode" in str(error) and not self._is_lenient and isinstance(error, sqlite3.Error):
                 self._is_lenient = True
             elif "interrupted" in str(error):
                 raise UnreadableSourceError(f"{self.path}: reading it takes too long") from error

@@ -27,7 +27,7 @@ from store.readers.foreign import (
 from store.readers.quiet_sqlite import BusyError, QuietDatabase, Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 TRACKER: Final = "trackio"
 TABLES: Final = {
@@ -215,12 +215,21 @@ class Source:
         self._rows_at_once = min(ROWS_AT_ONCE, self._rows_at_once * 2)
 
 
+def load(data: bytes | str, parse_int: Callable[[str], Any] = int) -> Any:
+    """The JSON of a column; halves of surrogates, which no text can hold, are replaced. Raises ValueError."""
+    mark = b"\\ud" if isinstance(data, bytes) else "\\ud"
+    if mark in data.lower():  # type: ignore[operator]
+        whole = json.dumps(json.loads(data), ensure_ascii=False)
+        data = whole.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return json.loads(data, parse_int=parse_int)
+
+
 def take(columns: dict[str, Column], at: object, step: object, data: object) -> bool:
     """Put one call of `log` into columns; whether it was one."""
     at_s = _unix_s(at)
     try:
         # A float has a value for whole numbers of any length.
-        found = json.loads(data, parse_int=float) if isinstance(data, bytes | str) else None
+        found = load(data, parse_int=float) if isinstance(data, bytes | str) else None
     except (ValueError, RecursionError):
         return False
     if at_s is None or type(step) is not int or abs(step) >= STEP_LIMIT or not isinstance(found, dict):
@@ -252,7 +261,7 @@ def _describe(run: ForeignRun, data: bytes, path: str) -> None:
     project = os.path.basename(path).removesuffix(".db")
     run.group = project
     try:
-        config = json.loads(data or b"{}")
+        config = load(data or b"{}")
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):

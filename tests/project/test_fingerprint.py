@@ -583,7 +583,10 @@ NAMES = (
     "[a",
     ".",
 )
-PATHS = st.lists(st.sampled_from((*NAMES, "b", "]", "-", "!", "é")), min_size=1, max_size=4)
+# No file and no folder can have the name ".".
+PATHS = st.lists(
+    st.sampled_from((*(name for name in NAMES if name != "."), "b", "]", "-", "!", "é")), min_size=1, max_size=4
+)
 PATTERNS = st.lists(
     st.one_of(st.sampled_from((*NAMES, "**", "*")), st.text(st.sampled_from("ab[]!-*"), min_size=1, max_size=5)),
     min_size=1,
