@@ -98,8 +98,19 @@ def catch_up(cursor: Cursor, index: Index, home: str, import_id: str) -> int:
     return count
 
 
-def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[str, Any]], end: int) -> int:
-    """Take records of a journal in that end at byte `end`; returns how many runs they touch. Raises duckdb.Error."""
+def put(
+    cursor: Cursor,
+    index: Index,
+    import_id: str,
+    records: Sequence[Mapping[str, Any]],
+    end: int,
+    *,
+    passing: bool = False,
+) -> int:
+    """Take records of a journal in that end at byte `end`; returns how many runs they touch. Raises duckdb.Error.
+
+    `passing`: of live runs that are here already; how they stand and where their metrics stand is all that counts.
+    """
     runs: dict[str, Taken] = {}
     points: list[Mapping[str, Any]] = []
     joined: dict[str, Mapping[str, Any]] = {}
@@ -125,7 +136,7 @@ def put(cursor: Cursor, index: Index, import_id: str, records: Sequence[Mapping[
             forget(cursor, record["id"])
             cursor.execute("insert into import_forgotten values (?, ?, ?)", [import_id, record["place"], record["key"]])
         if runs:
-            _put_runs(cursor, index, list(runs.values()))
+            (_refresh_runs if passing else _put_runs)(cursor, index, list(runs.values()))
         for record in joined.values():
             _join(cursor, index, import_id, record)
         for record in (each for each in records if each["kind"] == "twin"):
@@ -265,6 +276,20 @@ def _put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
     _put_words(cursor, runs)
     twins.merge_params(cursor, ids)
     metric_pins.apply_to_runs(cursor, ids)
+
+
+def _refresh_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
+    rows = []
+    for taken in runs:
+        columns = columns_of(taken)
+        primary = _primary_of(index, frozenset(taken.run.metrics))
+        rows.append((taken.id, {name: columns[name] for name in PASSING_COLUMNS} | primary))
+    update_runs(cursor, rows)
+    _put_finals(cursor, index, runs)
+    metric_pins.apply_to_runs(cursor, [each.id for each in runs])
+
+
+PASSING_COLUMNS: Final = ("state", "cause", "ended_at_s", "written_at_s", "import_signature")
 
 
 def _primary_of(index: Index, keys: frozenset[str]) -> dict[str, Any]:

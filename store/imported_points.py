@@ -9,7 +9,7 @@ from store.database import ArrowStream
 from store.points import FILE_SOURCE, FOREIGN_SOURCE, LOG_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
     from store.ingest import Index
@@ -58,47 +58,57 @@ def insert_finals(cursor: Cursor, index: Index, named: Sequence[tuple[int, str, 
     )
 
 
-def put_points(cursor: Cursor, index: Index, records: Iterable[Mapping[str, Any]]) -> None:
+def put_points(cursor: Cursor, index: Index, records: Sequence[Mapping[str, Any]]) -> None:
     """Points as a journal has them; those of a run of our own where no better source has the same key."""
     import polars as pl
 
-    ids = set()
+    ids = sorted({record["id"] for record in records})
+    own = cursor.execute(
+        "select id from run where tracker = '' and id in (select unnest($ids::varchar[]))", {"ids": ids}
+    ).fetchall()
+    own_ids = {run_id for (run_id,) in own}
+    parts: dict[int, list[tuple[str, Column]]] = {}
     for record in records:
-        no = record["no"]
-        ids.add(record["id"])
-        points: dict[str, Column] = import_journal.points_of(record["columns"])
+        no, points = record["no"], import_journal.points_of(record["columns"])
         if record["from_start"]:
             cursor.execute("delete from metric where run_no = ? and source = ?", [no, FOREIGN_SOURCE])
-        better = cursor.execute(
-            "select name from metric_latest latest join metric_key key on key.id = latest.key_id"
-            " where run_no = ? and source = ?",
-            [no, FILE_SOURCE],
-        ).fetchall()
-        for (key,) in better:
-            points.pop(key, None)
-        clear_log(cursor, index, no, list(points))
-        key_ids = index.ids_of(list(points))
-        frames = [
-            pl.DataFrame(
-                {
-                    "key_id": pl.repeat(key_id, len(column.steps), dtype=pl.Int32, eager=True),
-                    "step": pl.Series(column.steps, dtype=pl.Int64),
-                    "at_us": pl.Series(column.at_us, dtype=pl.Int64),
-                    "value": pl.Series(column.values, dtype=pl.Float64),
-                }
-            )
-            for key_id, column in zip(key_ids, points.values(), strict=True)
-            if column.steps
-        ]
-        if frames:
-            _insert_frame(
-                cursor,
-                pl.concat(frames),
-                f"insert into metric select {int(no)}, key_id, step, at_us, value, {FOREIGN_SOURCE}, 1, 1 from frame",
-            )
+            parts[no] = []
+        if record["id"] in own_ids:
+            for key in _keys_of_file(cursor, no):
+                points.pop(key, None)
+            clear_log(cursor, index, no, list(points))
+        parts.setdefault(no, []).extend((key, column) for key, column in points.items() if column.steps)
+    keys = list(dict.fromkeys(key for part in parts.values() for key, _ in part))
+    id_of = dict(zip(keys, index.ids_of(keys), strict=True))
+    rows = [(no, id_of[key], column) for no, part in parts.items() for key, column in part]
+    if rows:
+        frame = pl.DataFrame(
+            {
+                "run_no": pl.Series([no for no, _, column in rows for _ in column.steps], dtype=pl.Int32),
+                "key_id": pl.Series([key_id for _, key_id, column in rows for _ in column.steps], dtype=pl.Int32),
+                "step": pl.Series([step for _, _, column in rows for step in column.steps], dtype=pl.Int64),
+                "at_us": pl.Series([at_us for _, _, column in rows for at_us in column.at_us], dtype=pl.Int64),
+                "value": pl.Series([value for _, _, column in rows for value in column.values], dtype=pl.Float64),
+            }
+        )
+        _insert_frame(
+            cursor,
+            frame,
+            f"insert into metric select run_no, key_id, step, at_us, value, {FOREIGN_SOURCE}, 1, 1 from frame",
+        )
     cursor.execute(
-        "update run set is_followed = true where id in (select unnest($ids::varchar[]))", {"ids": sorted(ids)}
+        "update run set is_followed = true where not is_followed and id in (select unnest($ids::varchar[]))",
+        {"ids": ids},
     )
+
+
+def _keys_of_file(cursor: Cursor, no: int) -> list[str]:
+    rows = cursor.execute(
+        "select name from metric_latest latest join metric_key key on key.id = latest.key_id"
+        " where run_no = ? and source = ?",
+        [no, FILE_SOURCE],
+    ).fetchall()
+    return [key for (key,) in rows]
 
 
 def _insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:

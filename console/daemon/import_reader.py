@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -39,6 +40,9 @@ class ReaderProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
+        with contextlib.suppress(OSError):
+            # A reader that is faster than the index is not made to wait for every few runs; not everybody may have it.
+            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, PIECE_BYTES)
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
         self._questions = b""

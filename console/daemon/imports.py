@@ -362,6 +362,7 @@ class Imports:
 
     def _commit(self, found: Import) -> None:
         durable, passing = found.durable, found.passing
+        found.committed_s = time.monotonic()
         if not durable and not passing:
             return
         outcome = self._keeper.call(

@@ -112,7 +112,8 @@ class ImportsTaken:
         ids = {each.get("of") or each["id"] for each in (*durable, *passing)}
         if passing:
             before = imported.offset_of(self._cursor(), import_id)
-            imported.put(self._cursor(), self._index(), import_id, [unsigned(each) for each in passing], before)
+            unsure = [unsigned(each) for each in passing]
+            imported.put(self._cursor(), self._index(), import_id, unsure, before, passing=True)
         if durable:
             imported.put(self._cursor(), self._index(), import_id, durable, end)
         found = self._find_twins(import_id, [each["id"] for each in durable if each["kind"] == "run"])
