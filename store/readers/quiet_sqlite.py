@@ -13,6 +13,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import struct
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -30,6 +31,8 @@ PATIENCE_S: Final = 0.1
 """How long a statement is tried again."""
 PAUSE_S: Final = 0.002
 STATEMENT_MAX_S: Final = 8.0
+INDEX_HEADER_BYTES: Final = 48
+INDEX_VERSION: Final = 3_007_000
 CLOCK_TICK_NS: Final = 20_000_000
 """Two writes within it may leave one date."""
 
@@ -119,7 +122,10 @@ class QuietDatabase:
 
     def _try(self, statement: str, values: Sequence[object], before: Stamp) -> list[tuple[Any, ...]] | None:
         # Without its index no writer is alive, and SQLite would make one beside it.
-        has_log = before.log[0] > 0 and os.access(f"{self._real_path}-shm", os.R_OK)
+        index = has_sound_index(f"{self._real_path}-shm") if before.log[0] else None
+        if index is False:
+            return None  # it is being written, or damaged: SQLite itself would sleep for ten seconds
+        has_log = index is True
         self.left_out = (
             f"{self.path}-wal is not read: there is no {self.path}-shm" if before.log[0] and not has_log else ""
         )
@@ -180,3 +186,27 @@ class QuietDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def has_sound_index(path: str) -> bool | None:
+    """Whether the index of a write-ahead log can be read; None where there is none.
+
+    It begins with two copies of a header of 48 bytes, the last 8 of which are a checksum over the first 40, in the byte
+    order of the machine (SQLite's file format, 2.3.1 of the WAL-index).
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(2 * INDEX_HEADER_BYTES)
+    except OSError:
+        return None
+    if len(head) < 2 * INDEX_HEADER_BYTES:
+        return None if not head else False
+    first, second = head[:INDEX_HEADER_BYTES], head[INDEX_HEADER_BYTES:]
+    if not any(head):
+        return None
+    words = struct.unpack("=12I", first)
+    one = two = 0
+    for position in range(0, 10, 2):
+        one = (one + words[position] + two) & 0xFFFFFFFF
+        two = (two + words[position + 1] + one) & 0xFFFFFFFF
+    return first == second and words[0] == INDEX_VERSION and (one, two) == words[10:]
