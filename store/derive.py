@@ -22,9 +22,7 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-import orjson
-
-from store import journal
+from store import journal, journal_json
 from store.readers import stdout_grammar
 from store.readers.carry import Carry
 from store.readers.rank_prefix import split_rank
@@ -163,13 +161,7 @@ def records(path: str, position: int = 0) -> Iterator[dict[str, Any]]:
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """The record in a journal line; None for a line that is torn, not ours, or lacks what its kind must hold."""
-    body = journal.checked_body(line)
-    if body is None:
-        return None
-    try:
-        record = orjson.loads(body)
-    except ValueError:
-        return None
+    record = journal_json.decoded(line)
     return record if is_sound(record) else None
 
 

@@ -20,11 +20,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from store import journal
+from store import journal, journal_json
 from store.readers.foreign import Artifact, Column, ForeignRun, MetricFinal
 
 if TYPE_CHECKING:
@@ -32,45 +30,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 STRETCH_BYTES: Final = 8 << 20
-STALE_AFTER_S: Final = 600.0
-"""A run that says it is running and was not written to for so long is stale."""
-NAMES: Final = {
-    "mlflow": "MLflow",
-    "tensorboard": "TensorBoard",
-    "wandb": "W&B",
-    "lightning": "Lightning",
-    "huggingface": "Hugging Face",
-    "dvclive": "DVCLive",
-    "trackio": "trackio",
-}
 _NOT_FACTS: Final = ("points", "from_start")
 _FACTS: Final = tuple(each.name for each in fields(ForeignRun) if each.name not in _NOT_FACTS)
-
-
-class Standing(NamedTuple):
-    """How a run stands, by what its tracker says and when it last wrote."""
-
-    state: str
-    cause: str
-    """Why we say so; empty where the tracker says it plainly."""
-
-
-def standing(said: str, tracker: str, written_at_s: float, now_s: float, exit_code: int | None = None) -> Standing:
-    """The state of an imported run. Running only while its files are written to."""
-    name = NAMES.get(tracker, tracker)
-    if said == "finished":
-        return Standing("finished", "")
-    if said == "failed":
-        return Standing("failed", f"exit code {exit_code}" if exit_code else f"failed, as {name} says")
-    if said == "killed":
-        return Standing("stopped", f"killed, as {name} says")
-    if said == "scheduled":
-        return Standing("unknown", f"scheduled, as {name} says")
-    if now_s - written_at_s < STALE_AFTER_S:
-        return Standing("running", "")
-    if said == "running":
-        return Standing("stale", f"{name} says running, but nothing has been written since")
-    return Standing("unknown", f"{name} does not record how a run ended")
 
 
 def folder_of(home: str, import_id: str) -> str:
@@ -154,13 +115,7 @@ def records(path: str, start: int) -> Iterator[tuple[dict[str, Any] | None, int]
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """The record of a journal line; None for a line that is torn or not ours."""
-    body = journal.checked_body(line)
-    if body is None:
-        return None
-    try:
-        record = orjson.loads(body)
-    except ValueError:
-        return None
+    record = journal_json.decoded(line)
     return record if isinstance(record, dict) and isinstance(record.get("kind"), str) else None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ulid import ULID
 
+from console.daemon.import_standing import standing
 from console.daemon.imports_taken import join
 from console.daemon.launch import carried, readable
 from store import import_journal
@@ -25,7 +26,7 @@ def take_run(found: Import, place: str, run: ForeignRun, project: str, *, is_odd
     """Put a run among what is to be committed. `is_odd`: it has texts that UTF-8 cannot carry."""
     at = (place, run.key)
     known = found.runs.get(at)
-    state, cause = import_journal.standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
+    state, cause = standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
     if known is None:
         started_s = run.started_at_s or run.written_at_s or time.time()
         new_id = str(ULID.from_timestamp(min(max(started_s, 0.0), 2.0**47 / 1000)))
@@ -104,7 +105,7 @@ def let_time_pass(found: Import) -> None:
     for at, known in found.runs.items():
         if known.state != "running" or not known.no:
             continue
-        state, cause = import_journal.standing(known.said, known.tracker, known.written_at_s, now_s)
+        state, cause = standing(known.said, known.tracker, known.written_at_s, now_s)
         if state != "running":
             if known.id in found.unwritten:
                 found.durable.append(found.unwritten.pop(known.id) | {"state": state, "cause": cause})

@@ -8,13 +8,12 @@ import queue
 import select
 import threading
 import time
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ulid import ULID
 
-from console.daemon import import_taking
+from console.daemon import asking, import_taking
 from console.daemon.import_reader import ReaderProcess
 from console.daemon.import_state import Import, identity_of, load_imports, project_of, row_of, write_import
 from console.daemon.launch import readable
@@ -22,6 +21,7 @@ from store import database, import_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
@@ -102,16 +102,7 @@ class Imports:
 
     def call(self, command: Callable[[], Result]) -> Future[Result]:
         """Have the thread run `command`; from any thread. Raises queue.Full."""
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(command())
-                except BaseException as error:
-                    future.set_exception(error)
-
-        self._inbox.put_nowait(run)
+        future = asking.ask(self._inbox, command)
         self._wake()
         return future
 

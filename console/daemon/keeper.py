@@ -7,10 +7,9 @@ import queue
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from console.daemon import foreign, launch, pause, run_params
+from console.daemon import asking, foreign, launch, pause, run_params
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
@@ -31,6 +30,7 @@ from store.rollups import roll_up, runs_to_roll_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from console.daemon.changes import Changes
     from console.daemon.registry import Registry
@@ -154,17 +154,7 @@ class Keeper:
 
     def call(self, command: Callable[[], Result]) -> Future[Result]:
         """Have the thread run `command` between two rounds. Raises queue.Full when too many wait."""
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(command())
-            except BaseException as error:
-                future.set_exception(error)
-
-        self._commands.put_nowait(run)
+        future = asking.ask(self._commands, command)
         self._wake.set()
         return future
 

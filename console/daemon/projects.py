@@ -11,11 +11,10 @@ import os
 import queue
 import threading
 import time
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from console.daemon import trust_store
+from console.daemon import asking, trust_store
 from console.daemon.http import RefusedError
 from console.daemon.manifests import Loaded, manifest_dir, read_manifest
 from console.daemon.project_rows import problem_of, row_of
@@ -27,6 +26,7 @@ from console.project.manifest_model import FILE_NAME, ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
@@ -116,17 +116,7 @@ class Projects:
 
     def call(self, command: Callable[[], Result]) -> Future[Result]:
         """Have the thread run `command`; from any thread. Raises queue.Full."""
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(command())
-                except BaseException as error:
-                    future.set_exception(error)
-
-        self._inbox.put_nowait(run)
-        return future
+        return asking.ask(self._inbox, command)
 
     def load(self, folder: str) -> Loaded:
         """The manifest of a folder or of one above it; for any thread but the event loop's. Raises RefusedError."""
