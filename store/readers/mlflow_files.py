@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from store.readers import mlflow_curves
 from store.readers.foreign import (
@@ -33,10 +33,11 @@ from store.readers.mlflow_facts import TRACKER as TRACKER
 from store.readers.mlflow_facts import seconds, take_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from store.readers.foreign import Column, MetricFinal
 
+Made = TypeVar("Made")
 SAID: Final = {"1": "running", "2": "scheduled", "3": "finished", "4": "failed", "5": "killed"}
 ENDED: Final = frozenset({"finished", "failed", "killed"})
 META_MAX_BYTES: Final = 64 << 10
@@ -224,30 +225,7 @@ _WATCHED: Final = ("metrics", "params", "tags", "tags/mlflow.note.content")
 
 def metric_files(run: ForeignRun) -> dict[str, CurveFile]:
     """The metric files of a run by key, in the order of the folder."""
-    found: dict[str, CurveFile] = {}
-    top = f"{run.path}/metrics"
-    waiting = [("", 0)]
-    over = 0
-    while waiting:
-        inner, depth = waiting.pop()
-        try:
-            with os.scandir(f"{top}/{inner}") as entries:
-                for entry in entries:
-                    key = inner + entry.name
-                    if entry.is_file(follow_symlinks=False):
-                        if len(found) < KEYS_MAX:
-                            found[_words(key)] = CurveFile.of(entry.path, entry.stat(follow_symlinks=False))
-                        else:
-                            over += 1
-                    elif depth < DEPTH_MAX and entry.is_dir(follow_symlinks=False):
-                        waiting.append((f"{key}/", depth + 1))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            run.trouble(f"metrics/{inner} cannot be read: {error.strerror}")
-    if over:
-        run.trouble(f"{over} metrics beyond {KEYS_MAX} are left out")
-    return found
+    return _by_key(run, "metrics", lambda entry: CurveFile.of(entry.path, entry.stat(follow_symlinks=False)))
 
 
 def flat_yaml(data: bytes) -> dict[str, str]:
@@ -286,7 +264,12 @@ def _any_yaml(data: bytes) -> dict[str, str]:
 
 def _texts(run: ForeignRun, name: str) -> dict[str, str]:
     """Contents of the files in one folder of a run and below, by key."""
-    found: dict[str, str] = {}
+    return _by_key(run, name, lambda entry: _read(entry.path, TEXT_MAX_BYTES).decode("utf-8", "replace"))
+
+
+def _by_key(run: ForeignRun, name: str, made: Callable[[os.DirEntry[str]], Made]) -> dict[str, Made]:
+    """What is made of each file in one folder of a run and below, by key; what cannot be read is told."""
+    found: dict[str, Made] = {}
     top = f"{run.path}/{name}"
     waiting = [("", 0)]
     over = 0
@@ -296,13 +279,13 @@ def _texts(run: ForeignRun, name: str) -> dict[str, str]:
             with os.scandir(f"{top}/{inner}") as entries:
                 for entry in entries:
                     key = inner + entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        if depth < DEPTH_MAX:
-                            waiting.append((f"{key}/", depth + 1))
-                    elif len(found) >= KEYS_MAX:
-                        over += 1
-                    elif entry.is_file(follow_symlinks=False):
-                        found[_words(key)] = _read(entry.path, TEXT_MAX_BYTES).decode("utf-8", "replace")
+                    if entry.is_file(follow_symlinks=False):
+                        if len(found) < KEYS_MAX:
+                            found[_words(key)] = made(entry)
+                        else:
+                            over += 1
+                    elif depth < DEPTH_MAX and entry.is_dir(follow_symlinks=False):
+                        waiting.append((f"{key}/", depth + 1))
         except FileNotFoundError:
             continue
         except OSError as error:
