@@ -131,6 +131,8 @@ def outcome_text(row: RunRow) -> str:
     """How the run ended, or why it has not begun."""
     if row.state in WAITING_STATES:
         return visible(row.cause) if row.cause else row.state
+    if row.state in ("unknown", "stale"):
+        return row.state  # the facts of the run say why, which is too long for a column
     text = outcome(row.state, row.cause, row.exit_code, row.signal)
     if not text and row.state in ENDED_STATES:
         return "ok" if row.state == "finished" else row.state
