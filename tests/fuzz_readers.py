@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from console.daemon.import_standing import standing
 from store import import_journal
 from store.readers import mlflow_sqlite, tensorboard, trackio_db, wandb_log
 from store.readers.foreign import KEYS_MAX, PROBLEMS_MAX, TEXT_MAX_CHARACTERS, UnreadableSourceError
@@ -324,7 +325,7 @@ def judge(run: ForeignRun) -> None:
     said = import_journal.from_dict(orjson.loads(line))
     orjson.dumps(import_journal.facts_of(said))
     orjson.dumps(import_journal.columns_of(said.points))
-    assert import_journal.standing(said.said, said.tracker, said.written_at_s, time.time(), said.exit_code).state
+    assert standing(said.said, said.tracker, said.written_at_s, time.time(), said.exit_code).state
     times = [run.started_at_s, run.ended_at_s, run.written_at_s]
     assert all(at_s is None or abs(at_s) < TIME_LIMIT_S for at_s in times), "a time is none"
     texts = [run.name, run.group, run.note, *run.params.values(), *run.tags.values()]
