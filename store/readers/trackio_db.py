@@ -136,7 +136,7 @@ class Source:
             row_id, count = newest.get(key, (0, 0))
             name, created, config = configs.get(key, (None, None, b""))
             run = ForeignRun(key, TRACKER, self.path, f"{zlib.crc32(config):08x}:{row_id}:{count}")
-            run.name = cut(name) if isinstance(name, str) else "" if self._key == "run_id" else key
+            run.name = cut(name) if isinstance(name, str) else "" if self._key == "run_id" else cut(key)
             run.started_at_s = _unix_s(created)
             run.written_at_s = run.started_at_s or 0.0
             found.append((run, config, row_id, count))
@@ -276,7 +276,7 @@ def _describe(run: ForeignRun, data: bytes, path: str) -> None:
             run.trouble(f"params beyond {KEYS_MAX} are left out")
             break
         run.params[key] = cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    if run.name and "/" not in run.name and run.name not in (".", ".."):
+    if run.name and not {"/", "\0"} & set(run.name) and run.name not in (".", ".."):
         run.artifacts = files_below(os.path.join(os.path.dirname(path), "media", project, run.name))
 
 
