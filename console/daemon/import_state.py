@@ -53,8 +53,9 @@ class Import:
     """Of all its places, since the daemon started."""
     changed_s: float = 0.0
     """Monotonic: when a run of it was last new or changed."""
-    committed_s: float = 0.0
-    """Monotonic."""
+    waiting_since_s: float = 0.0
+    """Monotonic: since when something waits to be committed; 0 while nothing does."""
+    look_ended: bool = False
     again_s: float = 0.0
     """Monotonic: not before then is a process started."""
     rested_s: float = -1e9

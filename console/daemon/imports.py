@@ -33,7 +33,8 @@ READERS_MAX: Final = 4
 """Processes at once; further imports wait for their turn."""
 TICK_S: Final = 0.25
 BATCH_RUNS: Final = 500
-COMMIT_EVERY_S: Final = 0.5
+COMMIT_AFTER_S: Final = 0.5
+"""What a look finds waits no longer than that, when the look takes longer."""
 TIME_EVERY_S: Final = 15.0
 """How often runs are looked for that have become stale."""
 REST_AFTER_S: Final = 30.0
@@ -260,8 +261,13 @@ class Imports:
                     self._take(found, record)
         for found in self._imports.values():
             count = len(found.durable) + len(found.passing)
-            is_late = time.monotonic() - found.committed_s > COMMIT_EVERY_S
-            if count >= BATCH_RUNS or is_late or not ready or found.process is None:
+            if not count:
+                found.look_ended = False
+            elif not found.waiting_since_s:
+                found.waiting_since_s = time.monotonic()
+            is_late = time.monotonic() - found.waiting_since_s > COMMIT_AFTER_S
+            # What one look has found goes together: a commit costs more than the rows in it.
+            if count and (count >= BATCH_RUNS or is_late or found.look_ended or found.process is None):
                 self._commit(found)
             if found.process is not None:
                 found.process.push()
@@ -329,6 +335,7 @@ class Imports:
             found.problems[record["place"]] = record["problem"]
         elif "looked" in record:
             found.looks += 1
+            found.look_ended = True
             found.deaths = 0
             live = any(each.state == "running" for each in found.runs.values())
             # A folder without a tracker is looked at again when something in it changes.
@@ -353,7 +360,7 @@ class Imports:
 
     def _commit(self, found: Import) -> None:
         durable, passing = found.durable, found.passing
-        found.committed_s = time.monotonic()
+        found.waiting_since_s, found.look_ended = 0.0, False
         if not durable and not passing:
             return
         outcome = self._keeper.call(
