@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store import import_journal, metric_pins, twins
 from store.imported_points import clear_log, insert_finals, put_points
-from store.ingest import TABLES_BY_RUN_NO, insert_runs, update_runs
+from store.ingest import TABLES_BY_RUN_NO
 from store.points import FOREIGN_SOURCE
 from store.primary_metric import choose_primary, guess_goal
+from store.run_rows import insert_runs, update_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,7 +184,7 @@ def _join(cursor: Cursor, index: Index, import_id: str, record: Mapping[str, Any
 def forget(cursor: Cursor, run_id: str) -> None:
     """Take an imported run out of the index."""
     row = cursor.execute("select no from run where id = ?", [run_id]).fetchone()
-    for table in TABLES_BY_RUN_NO if row else ():
+    for table in (*TABLES_BY_RUN_NO, "param") if row else ():
         cursor.execute(f"delete from {table} where run_no = ?", list(row or ()))
     for table in ("artifact", "tag", "note", "hand_point"):
         cursor.execute(f"delete from {table} where run_id = ?", [run_id])

@@ -5,7 +5,6 @@ Polars (120 ms) is imported with the first points, not on the daemon's way to it
 
 from __future__ import annotations
 
-import json
 from dataclasses import astuple, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from store.folds import KeyState
 from store.points import FILE_SOURCE as FILE_SOURCE  # also for those who read the index
 from store.points import FOREIGN_SOURCE, HAND_SOURCE, LOG_SOURCE, frames
 from store.primary_metric import choose_primary, guess_goal
+from store.run_rows import insert_runs, update_runs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,32 +29,6 @@ INSERT_POINTS: Final = 1_000_000
 RUNS_AT_ONCE: Final = 1000
 TABLES_BY_RUN_NO: Final = ("metric", "metric_latest", "metric_fold", "metric_rollup")
 """Tables that hold what a run measured, by `run_no`; whoever deletes a run empties them of it."""
-
-
-def insert_runs(cursor: Cursor, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert runs that have the same columns by one statement; one by one, ten thousand take a minute."""
-    names = list(rows[0])
-    columns = {
-        name: [json.dumps(row[name]) if isinstance(row[name], list | dict) else row[name] for row in rows]
-        for name in names
-    }
-    unnested = ", ".join(f"unnest(${name})" for name in names)
-    cursor.execute(f"insert into run ({', '.join(names)}) select {unnested}", columns)
-
-
-def update_runs(cursor: Cursor, updates: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Set columns of runs, by id; those that set the same columns by one statement."""
-    groups: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    for run_id, columns in updates:
-        groups.setdefault(tuple(columns), {})[run_id] = columns
-    for names, group in groups.items():
-        assignments = ", ".join(f"{name} = given.{name}" for name in names)
-        given = ", ".join(f"unnest(${name}) as {name}" for name in ("id", *names))
-        values = {name: [columns[name] for columns in group.values()] for name in names}
-        cursor.execute(
-            f"update run set {assignments} from (select {given}) given where run.id = given.id",
-            {"id": list(group), **values},
-        )
 
 
 class Index:

@@ -190,7 +190,7 @@ def forget_run(cursor: database.Cursor, run_id: str, no: int) -> None:
 
 
 TABLES_OF_RUNS: Final = {
-    **dict.fromkeys(TABLES_BY_RUN_NO, "run_no"),
+    **dict.fromkeys((*TABLES_BY_RUN_NO, "param"), "run_no"),
     "journal_cursor": "run_id",
     "note": "run_id",
     "tag": "run_id",

@@ -14,6 +14,8 @@ import bisect
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from store.params import put_params
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -109,6 +111,8 @@ def merge_params(cursor: Cursor, ids: Sequence[str]) -> None:
     for run_id, own, others in rows:
         merged = json.loads(others) | json.loads(own)
         cursor.execute("update run set params = ? where id = ?", [json.dumps(merged), run_id])
+    if rows:
+        put_params(cursor, [run_id for run_id, *_ in rows])
 
 
 PAIRS_SQL: Final = """

@@ -1,0 +1,47 @@
+"""Params of runs in rows: the tables `param` and `param_key`, which say what the column `run.params` says.
+
+Filters and orders of the run table read them. They are written with the column, in the same transaction, by whoever
+writes that (`run_rows.insert_runs`, `run_rows.update_runs`, `twins.merge_params`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from store.database import Cursor
+
+NUMBER_PATTERN: Final = r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)\s*"
+"""A text that counts as a number, in any case; RE2 and Python's `re` (with `re.ASCII`) take it alike."""
+NEW_KEYS: Final = """
+    insert into param_key
+    select (select coalesce(max(id), 0) from param_key) + row_number() over (order by name), name
+    from (
+        select distinct unnest(json_keys(params)) as name from run where {condition}
+        except select name from param_key
+    )
+"""
+PAIRS: Final = f"""
+    insert into param
+    select pair.run_no, param_key.id, pair.entry.value,
+        case when regexp_full_match(pair.entry.value, '{NUMBER_PATTERN}', 'i')
+        then try_cast(trim(pair.entry.value) as double) end
+    from (
+        select no as run_no,
+            unnest(map_entries(coalesce(try_cast(params as map(varchar, varchar)), map {{{{}}}}))) as entry
+        from run where {{condition}}
+    ) pair join param_key on param_key.name = pair.entry.key
+    order by 1, 2
+"""
+
+
+def put_params(cursor: Cursor, run_ids: Sequence[str], *, new: bool = False) -> None:
+    """Bring the rows of these runs to what their column says; `new` runs have no rows yet. Raises duckdb.Error."""
+    given = {"ids": list(run_ids)}
+    condition = "id in (select unnest($ids::varchar[]))"
+    if not new:
+        cursor.execute(f"delete from param where run_no in (select no from run where {condition})", given)
+    cursor.execute(NEW_KEYS.format(condition=condition), given)
+    cursor.execute(PAIRS.format(condition=condition), given)
