@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -34,6 +33,7 @@ COMMANDS: Final[dict[str, str]] = {
     "adopt": "make a process that already runs a run from now on",
     "init": "propose a footplate.toml from what lies in a folder",
     "daemon": "start, stop and look at the process in the background",
+    "config": "what is configured, and where each of it comes from",
     "service": "have the daemon started at boot, and kept after logout",
     "note": "write down something about a run, or read what was",
     "tag": "put words on runs, to find them by",
@@ -77,8 +77,10 @@ def main(argv: list[str]) -> int:
 
         print(f"footplate {VERSION}")
         return 0
-    if not argv:
-        return open_console()
+    if not argv or argv[0].startswith("-"):
+        from console.opening import open_console
+
+        return open_console(argv)
     if argv[0] not in COMMANDS:
         return fail(
             f"unknown command {argv[0]!r}", f"one of: {', '.join(COMMANDS)}; `footplate --help` explains", EXIT_USAGE
@@ -123,38 +125,6 @@ def parse(name: str, module: Any, argv: list[str]) -> Any:
     return options
 
 
-def open_console() -> int:
-    """The full-screen console, where the terminal can show it."""
-    from console.tui import terminal
-
-    profile = terminal.detect(os.environ, has_terminal=terminal.has_terminal())
-    refusal = terminal.refuse(profile)
-    if refusal:
-        return fail(refusal)
-    terminal.apply_environment(profile, os.environ)
-    problem = prepare_home()
-    if problem:
-        return fail(problem)
-    gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
-    from console.tui.app import run_tui
-
-    return run_tui(profile=profile)
-
-
-def prepare_home() -> str:
-    """Settle where index and socket lie while questions can still be asked; returns what is wrong, or ""."""
-    from console import client
-
-    client.voice = client.Voice(ask, say)
-    try:
-        client.prepare_home()
-    except client.ClientError as error:
-        return error.message
-    finally:
-        client.voice = client.SILENT
-    return ""
-
-
 def ask(question: str) -> str:
     """Put a question to the person at the terminal; Ctrl-D stands for no answer."""
     print(f"footplate: {question}", end="", file=sys.stderr, flush=True)
@@ -195,7 +165,7 @@ def usage() -> str:
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: footplate [COMMAND ...]",
+            "usage: footplate [--theme T] [--glyphs G] [--readonly] [--slow] [COMMAND ...]",
             "",
             "Without a command: the console. `footplate COMMAND --help` explains one; most take --json.",
             "",

@@ -47,7 +47,7 @@ def execute(options: Namespace) -> int:
     if options.headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return report(client, [new.id for new in submitted], as_json=options.json)
     client.close()
-    from console.__main__ import open_console
+    from console.opening import open_console
 
     exit_code = open_console()
     print("`footplate demo --remove` takes the demo away", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from console.project.manifest_model import (
 )
 from console.project.manifest_values import Wrong, kind_of, nearest, shown
 from console.project.placeholders import TemplateError
+from console.project.toml_errors import dotted, syntax_error
 from store.primary_metric import guess_goal
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from console.project.manifest_lines import Key
     from console.project.manifest_schema import JobTable, ManifestTable
-
-PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-TWICE = re.compile(r"Cannot (?:declare \(.*\) twice|overwrite a value|mutate immutable namespace .*)")
 
 
 def read(folder: str) -> Manifest:
@@ -84,28 +81,6 @@ def parse(text: str, path: str = FILE_NAME) -> Manifest:
         monitors=checked.monitor,
         notices=() if jobs else (f"{path} defines no jobs; a table [jobs.NAME] with a command is one",),
     )
-
-
-def syntax_error(message: str, text: str, path: str, lines: KeyLines) -> ManifestError:
-    """What to say when `tomllib` refuses a text."""
-    found = PLACE.search(message)
-    line = int(found.group(1)) if found and found.group(1) else max(1, len(text.rstrip("\n").splitlines()))
-    problem = PLACE.sub("", message)
-    at_end = found is not None and found.group(1) is None
-    key = next(reversed(lines.on_line.values()), ()) if at_end else lines.on_line.get(line, ())
-    if TWICE.match(problem):
-        first = lines.first.get(key, line)
-        before = f", first on line {first}" if first != line else ""
-        return ManifestError(path, line, dotted(key), f"is defined twice{before}", "each table and key once")
-    if text.startswith("\ufeff"):
-        problem = "begins with a byte order mark"
-    return ManifestError(path, line, dotted(key), f"is no TOML: {problem}", 'lines such as name = "value"')
-
-
-def dotted(key: Key) -> str:
-    """A key as a person would write it; what cannot stand bare is quoted. The line tells positions in lists."""
-    names = [part for part in key if isinstance(part, str)]
-    return ".".join(name if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) else shown(name) for name in names)
 
 
 def wrong_at(wrong: Wrong, base: Key, path: str, lines: KeyLines) -> ManifestError:

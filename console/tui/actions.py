@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from textual.binding import Binding, BindingType
+
+from console.tui import keymap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Scope: TypeAlias = Literal["app", "runs", "run", "projects", "table", "log", "input", "confirm", "help", "artifacts"]
 
@@ -127,9 +132,25 @@ ACTIONS: Final[tuple[Action, ...]] = (
 )
 
 
+_chosen: dict[str, tuple[str, ...]] = {}
+"""Keys that the person chose, by action name."""
+
+
+def rebind(wishes: Mapping[str, Sequence[str]]) -> bool:
+    """Take the keys of the configuration, before any screen is imported; False when some of them cannot be had."""
+    fitting, refused = keymap.fitting(ACTIONS, wishes)
+    _chosen.clear()
+    _chosen.update(fitting)
+    return not refused
+
+
 def in_scope(scope: Scope) -> tuple[Action, ...]:
-    """The actions of a scope, in the order of the table."""
-    return tuple(action for action in ACTIONS if action.scope == scope)
+    """The actions of a scope with the keys they have, in the order of the table."""
+    return tuple(
+        replace(action, keys=_chosen.get(keymap.full_name(action), action.keys))
+        for action in ACTIONS
+        if action.scope == scope
+    )
 
 
 def bindings(scope: Scope) -> list[BindingType]:

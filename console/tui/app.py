@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from textual.app import App
 
 from console.client import Client
-from console.tui import terminal
+from console.config import DEFAULTS
+from console.tui import config_notice, terminal
 from console.tui.actions import bindings
 from console.tui.messages import LinkLost, ProjectOpened, RequestFailed, StatusArrived
 from console.tui.pace import Pace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.screen import Screen
 
+    from console.config import Loaded, Settings
+    from console.tui.config_notice import ConfigWrong
     from console.tui.courier import ClientFactory
 
 STATUS_INTERVAL_S: Final = 1.0
@@ -54,11 +57,15 @@ class FootplateApp(App[int]):
         profile: TerminalProfile | None = None,
         filter_text: str = "",
         monotonic: Callable[[], float] = time.monotonic,
+        settings: Settings = DEFAULTS,
+        suspect: Loaded | None = None,
     ) -> None:
+        """`suspect`: the configuration when something in it could not be used, to say so once there is a picture."""
         super().__init__()
         self.register_theme(OKABE_DARK)
-        self.theme = OKABE_DARK.name
-        self.session = Session(client_factory, profile or TerminalProfile(), monotonic)
+        self.theme = settings.theme if settings.theme in self.available_themes else OKABE_DARK.name
+        self.session = Session(client_factory, profile or TerminalProfile(), monotonic, settings)
+        self._suspect = suspect
         self._runs_screen = RunsScreen(self.session, filter_text)
         self._complaint = ("", -REPEATED_NOTICE_S)
 
@@ -80,6 +87,12 @@ class FootplateApp(App[int]):
         gc.freeze()
         gc.enable()
         self._feed.start()
+        if self._suspect is not None:
+            config_notice.look(self._suspect, self)
+
+    def on_config_wrong(self, message: ConfigWrong) -> None:
+        """What could not be used is said, the rest is in force."""
+        self.notify(visible(message.words)[:400], title="configuration", severity="warning", markup=False, timeout=20)
 
     def on_unmount(self) -> None:
         """The threads end by themselves."""
@@ -150,7 +163,8 @@ class FootplateApp(App[int]):
 
     def on_status_arrived(self, message: StatusArrived) -> None:
         """New counts for the header."""
-        self.session.link.status = message.status
+        shown = self.session.settings.hosts.get(message.status.host, message.status.host)
+        self.session.link.status = message.status._replace(host=shown)
         self.session.link.touch()
         self.front.show_header()
 
@@ -193,6 +207,8 @@ def run_tui(
     client_factory: ClientFactory = Client,
     profile: TerminalProfile | None = None,
     filter_text: str = "",
+    settings: Settings = DEFAULTS,
+    suspect: Loaded | None = None,
 ) -> int:
     """Show the screens until the person quits; returns the exit code. `terminal.apply_environment` comes before the
     import of this module."""
@@ -201,6 +217,12 @@ def run_tui(
     if refusal is not None:
         print(f"footplate: {refusal}", file=sys.stderr)
         return 2
-    app = FootplateApp(client_factory=client_factory, profile=profile, filter_text=filter_text)
-    app.run()
+    if settings.readonly:
+        from console.readonly import ReadOnlyClient
+
+        client_factory = ReadOnlyClient
+    app = FootplateApp(
+        client_factory=client_factory, profile=profile, filter_text=filter_text, settings=settings, suspect=suspect
+    )
+    app.run(mouse=settings.mouse)
     return app.return_code or 0

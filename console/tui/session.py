@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from console.config import DEFAULTS
 from console.tui.courier import Courier, Feed
 from console.tui.link import LinkState
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from textual.message_pump import MessagePump
 
+    from console.config import Settings
     from console.tui.courier import ClientFactory
     from console.tui.terminal import TerminalProfile
 
@@ -24,6 +26,7 @@ class Session:
     client_factory: ClientFactory
     profile: TerminalProfile
     monotonic: Callable[[], float]
+    settings: Settings = DEFAULTS
     courier: Courier = field(init=False)
     link: LinkState = field(init=False)
 

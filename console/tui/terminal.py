@@ -6,11 +6,13 @@ Textual reads its TEXTUAL_* settings when it is first imported, so this module i
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+
+    from console.config import Settings
 
 Glyphs: TypeAlias = Literal["braille", "ascii"]
 
@@ -57,6 +59,11 @@ def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile
         chart_interval_s=2.0 if over_ssh else 1.0,
         log_interval_s=1.0 if over_ssh else 0.25,
     )
+
+
+def adjusted(profile: TerminalProfile, settings: Settings) -> TerminalProfile:
+    """The profile as the person wants it."""
+    return profile if settings.glyphs == "auto" else replace(profile, glyphs=settings.glyphs)
 
 
 def guess_glyphs(environ: Mapping[str, str]) -> Glyphs:

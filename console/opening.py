@@ -1,0 +1,83 @@
+"""Opens the full-screen console: its options, the configuration, the terminal; nothing heavy before the first frame."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from console import config
+from console.tui import terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sequence
+
+    from console.config import Loaded, Settings
+
+
+def open_console(arguments: Sequence[str] = ()) -> int:
+    """The console, where the terminal can show it; returns the exit code."""
+    from console.__main__ import fail
+
+    loaded = config.load(os.environ)
+    settings = wished(loaded, arguments)
+    profile = terminal.detect(os.environ, has_terminal=terminal.has_terminal())
+    refusal = terminal.refuse(profile)
+    if refusal:
+        return fail(refusal)
+    profile = terminal.adjusted(profile, settings)
+    terminal.apply_environment(profile, os.environ)
+    problem = prepare_home()
+    if problem:
+        return fail(problem)
+    gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
+    from console.tui import actions
+
+    suspect = not actions.rebind(settings.keys) or loaded.is_suspect
+    from console.tui.app import run_tui
+
+    return run_tui(profile=profile, settings=settings, suspect=loaded if suspect else None)
+
+
+def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:
+    """The settings with what the options of the command line say, as far as the box has not locked it."""
+    if not arguments:
+        return loaded.settings
+    options = parser().parse_args(arguments)
+    chosen: dict[str, Any] = {
+        "theme": options.theme,
+        "glyphs": options.glyphs,
+        "readonly": options.readonly or None,
+        "slow": "always" if options.slow else None,
+    }
+    given = {key: value for key, value in chosen.items() if value is not None}
+    return replace(loaded.settings, **{key: value for key, value in given.items() if not loaded.is_locked(key)})
+
+
+def parser() -> ArgumentParser:
+    """The options of `footplate` without a command."""
+    import argparse
+
+    made = argparse.ArgumentParser(prog="footplate", description="the console", add_help=False)
+    made.add_argument("--theme", choices=config.CHOICES["theme"], help="colours of the screens")
+    made.add_argument("--glyphs", choices=config.CHOICES["glyphs"], help="what curves are drawn with")
+    made.add_argument("--readonly", action="store_true", help="only look: nothing can be stopped, noted or deleted")
+    made.add_argument("--slow", action="store_true", help="send at most 5 KiB/s to the terminal")
+    return made
+
+
+def prepare_home() -> str:
+    """Settle where index and socket lie while questions can still be asked; returns what is wrong, or ""."""
+    from console import client
+    from console.__main__ import ask, say
+
+    client.voice = client.Voice(ask, say)
+    try:
+        client.prepare_home()
+    except client.ClientError as error:
+        return error.message
+    finally:
+        client.voice = client.SILENT
+    return ""
