@@ -79,7 +79,7 @@ class JobRoutes:
 
     @guarded
     async def retry(self, request: Request) -> Response:
-        """Enqueue ended runs once more, as new ones."""
+        """Enqueue ended runs once more, as new ones; with `takes_slot` they wait for a slot, as jobs do."""
         data = await body_of(request)
         references = data.get("runs") if isinstance(data, dict) else None
         if not isinstance(references, list) or not all(isinstance(each, str) for each in references) or not references:
@@ -87,6 +87,8 @@ class JobRoutes:
         context = context_of(data, "/", "")
         chosen = await asyncio.to_thread(self._ended, references, everything=bool(data.get("all")))
         requests = [replace(again(each, context), log_pattern=self._pattern_of(each)) for each in chosen]
+        if data.get("takes_slot"):
+            requests = [replace(each, queueing=replace(each.queueing, takes_slot=True)) for each in requests]
         made = await self._enqueue(requests, actor_of(data), "retry", {"of": [each.id for each in chosen]})
         return answer({"runs": self._rows(made), "sweep": "", "notes": []}, 201)
 

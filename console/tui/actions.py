@@ -12,7 +12,9 @@ from console.tui import keymap
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Scope: TypeAlias = Literal["app", "runs", "run", "projects", "table", "log", "input", "confirm", "help", "artifacts"]
+Scope: TypeAlias = Literal[
+    "app", "runs", "run", "projects", "table", "log", "input", "confirm", "form", "help", "artifacts"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class Action:
     confirm: bool = False
     """Asks before it acts."""
     palette: bool = True
+    priority: bool = False
+    """Before the keys of what has the focus, such as a text that is typed."""
+    writes: bool = False
+    """Changes something; refused, and shown dimmed, in a console that was opened to look only."""
 
 
 KEY_NAMES: Final = {
@@ -56,10 +62,26 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "log": "In a log",
     "input": "While typing",
     "confirm": "In a question",
+    "form": "In a form",
     "help": "In this help",
     "artifacts": "Among the files of a run",
     "app": "Everywhere",
 }
+
+
+def run_actions(scope: Scope, *, note_keys: tuple[str, ...] = ("n", "i")) -> tuple[Action, ...]:
+    """What every screen with runs can do to the one under its cursor, or to those that are marked."""
+    return (
+        Action("stop", ("x",), "stop the run", scope, footer="stop", confirm=True, writes=True),
+        Action("retry", ("R",), "retry the run: enqueue it once more", scope, footer="retry", writes=True),
+        Action("requeue", ("Q",), "put it in front of the queue, or an ended one into it", scope, writes=True),
+        Action("release", ("L",), "let a held run start", scope, writes=True),
+        Action("note", note_keys, "write a note about the run", scope, footer="note", writes=True),
+        Action("tag", ("T",), "put tags on the run, take others off", scope, writes=True),
+        Action("pin_run", ("p",), "keep the run from being deleted, or let go of it", scope, writes=True),
+        Action("archive", ("A",), "pack the run's log and files away", scope, confirm=True, writes=True),
+    )
+
 
 ACTIONS: Final[tuple[Action, ...]] = (
     Action("open", ("enter",), "open the run under the cursor", "runs", footer="open"),
@@ -67,15 +89,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("filter", ("slash",), "filter by name, command, project, parameter or rN", "runs", footer="filter"),
     Action("sort", ("s",), "sort by the next column", "runs", footer="sort"),
     Action("reverse", ("S",), "reverse the order", "runs"),
-    Action("pin_metric", ("m",), "pin the metric for the project", "runs", confirm=True),
-    Action("stop", ("x",), "stop the run", "runs", footer="stop", confirm=True),
+    Action("pin_metric", ("m",), "pin the metric for the project", "runs", confirm=True, writes=True),
+    *run_actions("runs"),
     Action("copy_command", ("y",), "copy the command", "runs"),
     Action("copy_id", ("Y",), "copy the run's id", "runs"),
     Action("back", ("escape",), "clear the filter, then the marks", "runs", palette=False),
     Action("back", ("escape",), "back to the runs", "run", footer="back"),
     Action("next_metric", ("right_square_bracket",), "chart the next metric", "run", footer="metric"),
     Action("previous_metric", ("left_square_bracket",), "chart the previous metric", "run"),
-    Action("pin_metric", ("m",), "pin the charted metric for the project", "run", confirm=True),
+    Action("pin_metric", ("m",), "pin the charted metric for the project", "run", confirm=True, writes=True),
     Action("follow", ("f",), "follow the end of the log", "run", footer="follow"),
     Action("search", ("slash",), "search the log", "run", footer="search"),
     Action("next_hit", ("n",), "next line that matches", "run"),
@@ -83,13 +105,29 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("zoom", ("z",), "give the pane in focus the whole screen", "run", footer="zoom"),
     Action("next_pane", ("tab",), "focus the next pane", "run"),
     Action("previous_pane", ("shift+tab",), "focus the previous pane", "run"),
-    Action("stop", ("x",), "stop the run", "run", footer="stop", confirm=True),
+    *run_actions("run", note_keys=("i",)),
     Action("artifacts", ("a",), "what the run left behind: pictures, texts, models", "run", footer="files"),
     Action("copy_command", ("y",), "copy the command", "run"),
     Action("copy_id", ("Y",), "copy the run's id", "run"),
     Action("open", ("enter",), "show the runs of the project", "projects", footer="runs"),
-    Action("trust", ("t",), "let its footplate.toml start things by itself", "projects", footer="trust", confirm=True),
-    Action("unwatch", ("u",), "watch the folder no more; its runs stay", "projects", footer="unwatch", confirm=True),
+    Action(
+        "trust",
+        ("t",),
+        "let its footplate.toml start things by itself",
+        "projects",
+        footer="trust",
+        confirm=True,
+        writes=True,
+    ),
+    Action(
+        "unwatch",
+        ("u",),
+        "watch the folder no more; its runs stay",
+        "projects",
+        footer="unwatch",
+        confirm=True,
+        writes=True,
+    ),
     Action("copy_root", ("y",), "copy the folder's path", "projects", footer="copy"),
     Action("back", ("escape",), "back to the runs", "projects", footer="back"),
     Action("move(1)", ("j", "down"), "down", "table", palette=False),
@@ -117,6 +155,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("drop_filter", ("escape",), "drop what was typed", "input", palette=False),
     Action("accept", ("y",), "yes", "confirm", palette=False),
     Action("decline", ("n", "escape", "q"), "no", "confirm", palette=False),
+    Action("submit", ("ctrl+d",), "send what was typed", "form", palette=False, priority=True),
+    Action("close", ("escape",), "close it; an unsent note stays", "form", palette=False),
     Action("close", ("escape", "f1"), "close the help", "help", palette=False),
     Action("next_artifact", ("right_square_bracket",), "look at the next file", "artifacts", palette=False),
     Action("previous_artifact", ("left_square_bracket",), "look at the file before", "artifacts", palette=False),
@@ -155,7 +195,10 @@ def in_scope(scope: Scope) -> tuple[Action, ...]:
 
 def bindings(scope: Scope) -> list[BindingType]:
     """What Textual binds in a scope; the footer is drawn by our own key bar."""
-    return [Binding(",".join(action.keys), action.name, action.description, show=False) for action in in_scope(scope)]
+    return [
+        Binding(",".join(action.keys), action.name, action.description, show=False, priority=action.priority)
+        for action in in_scope(scope)
+    ]
 
 
 def footer_actions(scope: Scope) -> tuple[Action, ...]:

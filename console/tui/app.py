@@ -14,7 +14,7 @@ from console.client import Client
 from console.config import DEFAULTS
 from console.tui import config_notice, terminal
 from console.tui.actions import bindings
-from console.tui.messages import LinkLost, ProjectOpened, RequestFailed, StatusArrived
+from console.tui.messages import ActDone, ActFailed, LinkLost, ProjectOpened, RequestFailed, StatusArrived
 from console.tui.pace import Pace
 from console.tui.palette import ActionCommands
 from console.tui.screens.base import FootplateScreen
@@ -167,6 +167,16 @@ class FootplateApp(App[int]):
         self.session.link.status = message.status._replace(host=shown)
         self.session.link.touch()
         self.front.show_header()
+
+    def on_act_done(self, message: ActDone) -> None:
+        """Say so wherever the person is now; rows follow by themselves."""
+        self.session.drafts.pop(message.draft, None)
+        self.front.say(message.words)
+        self.front.refresh_data()
+
+    def on_act_failed(self, message: ActFailed) -> None:
+        """An act that failed is said even while the daemon is away."""
+        self.front.say(message.words, severe=True)
 
     def action_pause(self) -> None:
         """Freeze the picture, or let it go on from now."""

@@ -83,17 +83,35 @@ class DetailArrived(Message):
 
 
 @dataclass
-class StopTargetArrived(Message):
-    """The run that a person wants to stop, as it is now."""
+class StopTargetsArrived(Message):
+    """The runs that a person wants to stop, as they are now."""
 
-    detail: RunDetail
+    details: tuple[RunDetail, ...]
 
 
 @dataclass
-class StopAccepted(Message):
-    """The daemon passes the wish to stop on to the supervisor."""
+class ActDone(Message):
+    """Something that was asked of runs is done, or under way in the daemon."""
 
-    detail: RunDetail
+    words: str
+    draft: str = ""
+    """The key of the unsent text that has been sent now."""
+
+
+@dataclass
+class ActFailed(Message):
+    """Something that was asked of runs was refused, or nobody was there to ask."""
+
+    kind: str
+    failing: str
+    """What could not be done, after "could not"."""
+    reason: str
+    hint: str
+
+    @property
+    def words(self) -> str:
+        """The whole sentence."""
+        return f"could not {self.failing}: {self.reason}" + (f": {self.hint}" if self.hint else "")
 
 
 @dataclass

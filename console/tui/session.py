@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from console.config import DEFAULTS
+from console.tui.acts import Acts
 from console.tui.courier import Courier, Feed
 from console.tui.link import LinkState
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
     from console.config import Settings
+    from console.protocol import Json
     from console.tui.courier import ClientFactory
     from console.tui.terminal import TerminalProfile
 
@@ -28,11 +30,29 @@ class Session:
     monotonic: Callable[[], float]
     settings: Settings = DEFAULTS
     courier: Courier = field(init=False)
+    acts: Acts = field(init=False)
+    drafts: dict[str, str] = field(default_factory=dict)
+    """Unsent texts by what they are about, such as `note:<id of the run>`."""
     link: LinkState = field(init=False)
 
     def __post_init__(self) -> None:
         self.courier = Courier(self.client_factory)
+        self.acts = Acts(self.client_factory, self.monotonic)
         self.link = LinkState(self.monotonic)
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the audit trail."""
+        return self.link.status.user if self.link.status else "tui"
+
+    def context(self) -> dict[str, Json]:
+        """What a run gets of this terminal: environment, umask and limits, without what the screens added."""
+        from console.cli import shell  # here: the first frame does not need it
+
+        found = shell.context()
+        if self.profile.environment is not None:
+            found["environment"] = dict(self.profile.environment)
+        return found
 
     @property
     def ascii_only(self) -> bool:

@@ -6,7 +6,7 @@ Textual reads its TEXTUAL_* settings when it is first imported, so this module i
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class TerminalProfile:
     """The shortest time between two looks at a live view."""
     chart_interval_s: float = 1.0
     log_interval_s: float = 0.25
+    environment: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    """What it was before the screens put their own settings into it, for runs that are started from them."""
 
 
 def has_terminal() -> bool:
@@ -58,6 +60,7 @@ def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile
         change_interval_s=1.0 if over_ssh else 0.25,
         chart_interval_s=2.0 if over_ssh else 1.0,
         log_interval_s=1.0 if over_ssh else 0.25,
+        environment=dict(environ),
     )
 
 

@@ -92,7 +92,11 @@ class WatchedApp(FootplateApp):
 
     def waits_for_the_daemon(self) -> bool:
         """A request or news of the box are on their way."""
-        return self.courier.busy or (self.box is not None and not self.box.away and not self._has_heard(self.box))
+        return (
+            self.courier.busy
+            or self.session.acts.busy
+            or (self.box is not None and not self.box.away and not self._has_heard(self.box))
+        )
 
     def _has_heard(self, box: Box) -> bool:
         feeds = [feed for pump in (self, *self.screen_stack) if isinstance(feed := getattr(pump, "_feed", None), Feed)]

@@ -46,6 +46,8 @@ class Box:
     pinned_metrics: list[tuple[str, str, str, str]] = field(default_factory=list)
     projects: list[dict[str, Json]] = field(default_factory=list)
     posted: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
+    answers: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """What a write is answered with, by its path; else an empty object."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
@@ -160,6 +162,8 @@ class StandIn(Client):
         if path.endswith("/artifact") and query is not None:
             self.box.looked_at.append((query["path"], query["width"], query["height"]))
             return artifact_preview.encode(self.box.preview(*self.box.looked_at[-1]))
+        if path.startswith("/chores/"):
+            return {"over": True, "result": {"freed_bytes": 2 << 20}, "error": None}
         assert path == "/projects"
         return {"projects": self.box.projects}
 
@@ -169,7 +173,10 @@ class StandIn(Client):
             raise self.box.refusal
         self.box.posted.append((path, body))
         self.box.tell()
-        return {}
+        return self.box.answers.get(path, {})
+
+    def post_known(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
+        return self.post(path, body)
 
     def stop(self, reference: str, actor: str) -> RunDetail:
         detail = self._detail(reference)

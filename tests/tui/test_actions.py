@@ -13,6 +13,7 @@ from console.tui.actions import ACTIONS, SCOPE_TITLES, Scope, footer_actions, in
 from console.tui.app import FootplateApp
 from console.tui.screens.artifacts import ArtifactsScreen
 from console.tui.screens.confirm import ConfirmScreen
+from console.tui.screens.form import FormScreen
 from console.tui.screens.help import HelpScreen, help_text, scopes_of
 from console.tui.screens.projects import ProjectsScreen
 from console.tui.screens.run import RunScreen
@@ -33,6 +34,7 @@ OWNERS: dict[Scope, type] = {
     "log": LogView,
     "input": PromptInput,
     "confirm": ConfirmScreen,
+    "form": FormScreen,
     "help": HelpScreen,
     "artifacts": ArtifactsScreen,
 }
@@ -74,7 +76,13 @@ def test_keys_that_terminals_keep_for_themselves_are_not_bound() -> None:
 
 
 def test_every_action_that_ends_something_or_holds_for_a_whole_project_asks_first() -> None:
-    assert {action.name for action in ACTIONS if action.confirm} == {"stop", "pin_metric", "trust", "unwatch"}
+    assert {action.name for action in ACTIONS if action.confirm} == {
+        "stop",
+        "archive",
+        "pin_metric",
+        "trust",
+        "unwatch",
+    }
 
 
 @pytest.mark.parametrize("scope", ["runs", "run"])
@@ -115,7 +123,7 @@ def test_footer_on_the_screen_is_the_one_of_the_registry() -> None:
 
 def test_palette_offers_what_the_registry_allows_and_does_it() -> None:
     async def drive() -> None:
-        async with opened(example_box(), size=(120, 60)) as (app, pilot):
+        async with opened(example_box(), size=(120, 160)) as (app, pilot):
             await press(pilot, "colon")
             shown = screen_text(app)
             for action in [*in_scope("runs"), *in_scope("app")]:

@@ -1,31 +1,28 @@
-"""What all full screens share: header, tab bar, key bar, the way to the daemon, stopping and copying a run."""
+"""What all full screens share: header, tab bar, key bar, the way to the daemon, copying, pinning a metric."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.screen import Screen
-
-from console.tui.messages import MetricPinned, RequestFailed, StopAccepted, StopTargetArrived
+from console.tui.messages import MetricPinned, RequestFailed
 from console.tui.presence import is_present
 from console.tui.run_cells import arrowed
-from console.tui.screens.confirm import ConfirmScreen, pin_question, stop_question
-from console.tui.text_format import visible
+from console.tui.screens.acting import ActsOnRuns
+from console.tui.screens.confirm import ConfirmScreen, pin_question
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
     from console.client import Client
-    from console.protocol import MetricSummary, RunDetail, RunRow
+    from console.protocol import MetricSummary
     from console.tui.actions import Scope
-    from console.tui.session import Session
 
 WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
 HEIGHT_CLASSES: Final = [(0, "-short"), (35, "-tall")]
 """From how many columns and lines on a screen has which class; the style sheet says what they mean."""
 
 
-class FootplateScreen(Screen[None]):
+class FootplateScreen(ActsOnRuns):
     """A screen with the two lines above and the one below that all share."""
 
     scope: ClassVar[Scope] = "app"
@@ -40,16 +37,6 @@ class FootplateScreen(Screen[None]):
         background: $background;
     }
     """
-
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self.session = session
-        self._stop_asked_for = ""
-
-    @property
-    def run_under_cursor(self) -> RunRow | None:
-        """The run that stop and copy are about."""
-        return None
 
     @property
     def present(self) -> bool:
@@ -81,60 +68,14 @@ class FootplateScreen(Screen[None]):
             self.show_header()
             self.refresh_data()
 
-    def action_stop(self) -> None:
-        """Look at the run as it is now, then ask."""
-        row = self.run_under_cursor
-        if row is None:
-            self.say("there is no run under the cursor")
-            return
-        reference = row.id
-
-        def fetch(client: Client) -> StopTargetArrived:
-            return StopTargetArrived(client.run(reference))
-
-        self._stop_asked_for = reference
-        self.session.courier.ask("stop-target", self, fetch)
-
-    def on_stop_target_arrived(self, message: StopTargetArrived) -> None:
-        """Ask before stopping; say why when there is nothing to stop."""
-        row = message.detail.row
-        if row.id != self._stop_asked_for or self.app.screen is not self:
-            return
-        self._stop_asked_for = ""
-        if row.ended_at_s is not None:
-            self.say(f"{row.label} {row.name} has ended already: {row.state}")
-            return
-
-        def decided(stop: bool | None) -> None:
-            if stop:
-                self._stop(message.detail)
-
-        question = ConfirmScreen(f"Stop {row.label}?", stop_question(message.detail), "stop it", self.session.monotonic)
-        self.app.push_screen(question, decided)
-
-    def _stop(self, detail: RunDetail) -> None:
-        status = self.session.link.status
-        actor = status.user if status else "tui"
-
-        def stop(client: Client) -> StopAccepted:
-            return StopAccepted(client.stop(detail.row.id, actor))
-
-        self.session.courier.ask(f"stop:{detail.row.id}", self, stop)
-
-    def on_stop_accepted(self, message: StopAccepted) -> None:
-        """The supervisor acts now; the state follows by itself."""
-        row = message.detail.row
-        self.say(f"{row.label} {row.name} is being stopped")
-
     def on_request_failed(self, message: RequestFailed) -> None:
         """An act that failed must be said even while the daemon is away; the rest the app decides."""
-        what = {"stop": "stop the run", "pin-metric": "pin the metric", "project": "do that"}.get(
-            message.kind.partition(":")[0]
-        )
-        if what or message.kind.startswith("stop"):
+        acts = {"stop-target": "stop the run", "pin-metric": "pin the metric", "project": "do that"}
+        what = acts.get(message.kind.partition(":")[0])
+        if what:
             message.stop()
             hint = f": {message.hint}" if message.hint else ""
-            self.say(f"could not {what or 'stop the run'}: {message.reason}{hint}", severe=True)
+            self.say(f"could not {what}: {message.reason}{hint}", severe=True)
 
     @property
     def metric_shown(self) -> MetricSummary | None:
@@ -163,8 +104,7 @@ class FootplateScreen(Screen[None]):
         )
 
     def _pin_metric(self, project: str, metric: MetricSummary) -> None:
-        status = self.session.link.status
-        actor = status.user if status else "tui"
+        actor = self.session.actor
 
         def pin(client: Client) -> MetricPinned:
             client.pin_metric(project, metric.key, metric.goal, actor)
@@ -191,9 +131,3 @@ class FootplateScreen(Screen[None]):
         # Whether the terminal took it cannot be known: tmux drops it unless set-clipboard is on.
         hint = "\ntmux passes it on after: set -g set-clipboard on" if self.session.profile.in_tmux else ""
         self.say(f"sent to terminal: {text}", hint)
-
-    def say(self, text: str, ours: str = "", *, severe: bool = False) -> None:
-        """A short notice; `text` may come from outside, `ours` may hold line ends."""
-        shown = visible(text)
-        shown = shown if len(shown) <= 300 else f"{shown[:299]}…"
-        self.notify(f"{shown}{ours}", severity="error" if severe else "information", markup=False, timeout=6)

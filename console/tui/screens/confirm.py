@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from console.protocol import MetricSummary, RunDetail
+    from console.protocol import MetricSummary
 
 DEBOUNCE_S: Final = 0.3
 """A yes within this time was typed for something else."""
@@ -90,23 +90,6 @@ class ConfirmScreen(ModalScreen[bool]):
     def action_decline(self) -> None:
         """No."""
         self.dismiss(False)
-
-
-def stop_question(detail: RunDetail) -> Content:
-    """What stopping this run means."""
-    row = detail.row
-    pid = f"pid {detail.pid}" if detail.pid is not None else "no pid known"
-    return Content.assemble(
-        (f"{row.label} ", "bold $accent"),
-        (visible(row.name), "bold $foreground"),
-        (f"  {pid} on {visible(detail.host)}\n", MUTED),
-        (visible(row.command)[:400], "$foreground"),
-        "\n\n",
-        ("SIGTERM", "bold $warning"),
-        " now to every process of the run, ",
-        ("SIGKILL", "bold $error"),
-        " to what is left after the grace time.",
-    )
 
 
 def pin_question(project: str, metric: MetricSummary) -> Content:

@@ -147,10 +147,10 @@ class ProjectsScreen(FootplateScreen):
         self.app.push_screen(question, decided)
 
     def _trust(self, project: Project) -> None:
-        from console.cli.shell import context  # what it starts gets the environment of this console
+        context = self.session.context()  # what it starts gets the environment of this terminal
 
         def trust(client: Client) -> ProjectChanged:
-            watched_projects.trust(client, project.root, project.text_hash, context())
+            watched_projects.trust(client, project.root, project.text_hash, context)
             return ProjectChanged(f"{project.name}: footplate.toml is trusted as it is now")
 
         self.session.courier.ask(f"project:{project.root}", self, trust)
@@ -170,8 +170,7 @@ class ProjectsScreen(FootplateScreen):
         self.app.push_screen(question, decided)
 
     def _unwatch(self, project: Project) -> None:
-        status = self.session.link.status
-        actor = status.user if status else "tui"
+        actor = self.session.actor
 
         def unwatch(client: Client) -> ProjectChanged:
             watched_projects.unwatch(client, project.root, actor)

@@ -94,6 +94,11 @@ class RunsScreen(FootplateScreen):
         """The run the table's cursor is on."""
         return self._book.row(self._table.cursor_key)
 
+    @property
+    def marked_runs(self) -> tuple[RunRow, ...]:
+        """Also those that the filter hides."""
+        return tuple(self._book.marked.values())
+
     def refresh_data(self) -> None:
         """Ask again for the pages in view and for curves that still grow."""
         if self._table.row_count:

@@ -12,15 +12,36 @@ from textual.widgets import Input, Static
 
 from console.tui.actions import bindings
 from console.tui.pace import Pause
+from console.tui.text_format import visible
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 TYPING_PAUSE_S: Final = 0.15
+FIELD_MAX_CHARACTERS: Final = 4096
 
 
-class PromptInput(Input):
+class FieldInput(Input):
+    """One line that does not blink, and that takes the first line of a paste, as much of it as there is room for."""
+
+    def __init__(self, value: str = "", *, placeholder: str = "", compact: bool = True, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(value, placeholder=placeholder, compact=compact, select_on_focus=False, id=id)
+
+    def on_mount(self) -> None:
+        """A blinking cursor would write to the terminal twice a second while nothing happens."""
+        self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        room = max(0, FIELD_MAX_CHARACTERS - len(self.value) + len(self.selected_text))
+        line = next(iter(event.text[: room + 1].splitlines()), "")
+        self.replace(visible(line[:room]), *self.selection)
+
+
+class PromptInput(FieldInput):
     """An input that hands its end to the prompt around it."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("input")
@@ -78,12 +99,10 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         """A label and the input."""
         yield Static(Content(f" {self._label} "))
-        # A blinking cursor would write to the terminal twice a second while nothing happens.
-        yield PromptInput(placeholder=self._placeholder, compact=True, select_on_focus=False)
+        yield PromptInput(placeholder=self._placeholder)
 
     def on_mount(self) -> None:
-        """No blinking, no debounce before there is something to debounce."""
-        self.text_input.cursor_blink = False
+        """No debounce before there is something to debounce."""
         # Hidden it must not take the keys: Textual hands the focus of a table that hides to whatever can have it.
         self.text_input.can_focus = False
         self._pause = Pause(self, TYPING_PAUSE_S, self._say)

@@ -1,0 +1,78 @@
+"""What clients ask the daemon to do with runs: once more, other words on them, kept, packed away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from console.client import DaemonRefused
+from console.protocol import pick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from console.client import Client
+    from console.protocol import Json
+
+
+class NewRun(NamedTuple):
+    """A run that was just enqueued, and how it stands."""
+
+    id: str
+    no: int
+    name: str
+    state: str
+    reason: str
+    """Why it waits; empty for one that starts at once."""
+
+
+def retry(client: Client, run_ids: Sequence[str], context: Mapping[str, Json], **more: Json) -> tuple[NewRun, ...]:
+    """Enqueue ended runs once more, with the environment in `context`.
+
+    `more`: `takes_slot` for one that waits for a slot as jobs do, `argv` for another command of the only run.
+    Raises ClientError.
+    """
+    return new_runs(client.post("/retry", {**context, **more, "runs": list(run_ids)}))
+
+
+def new_runs(answer: Mapping[str, Json]) -> tuple[NewRun, ...]:
+    """The runs of an answer of the routes that enqueue."""
+    return tuple(pick(NewRun, run) for run in answer["runs"])
+
+
+def to_the_front(client: Client, run_ids: Sequence[str], actor: str) -> None:
+    """Put waiting runs in front of all others. Raises ClientError."""
+    client.post("/queue/place", {"runs": list(run_ids), "before": "", "actor": actor})
+
+
+def release(client: Client, run_ids: Sequence[str], actor: str) -> None:
+    """Let held runs start. Raises ClientError."""
+    for run_id in run_ids:
+        client.release(run_id, actor)
+
+
+def note(client: Client, run_id: str, text: str, actor: str) -> None:
+    """Write down something about a run. Raises ClientError."""
+    client.post_known("/notes", {"runs": [run_id], "text": text, "actor": actor})
+
+
+def tag(client: Client, run_ids: Sequence[str], add: Sequence[str], remove: Sequence[str], actor: str) -> None:
+    """Put tags on runs and take others off. Raises ClientError."""
+    asked = {"runs": list(run_ids), "add": list(add), "remove": list(remove), "actor": actor}
+    client.post_known("/tags", asked)
+
+
+def pin(client: Client, run_ids: Sequence[str], actor: str, *, pinned: bool) -> None:
+    """Keep runs from being deleted, or let go of them. Raises ClientError."""
+    client.post_known("/pins", {"runs": list(run_ids), "pinned": pinned, "actor": actor})
+
+
+def archive(client: Client, run_id: str, actor: str) -> int:
+    """Pack the files of an ended run and wait for the end of that; returns the bytes freed. Raises ClientError."""
+    name = client.post("/chores", {"chore": "archive", "actor": actor, "run": run_id})["id"]
+    while True:
+        state = client.get(f"/chores/{name}")
+        if state["over"]:
+            break
+    if error := state.get("error"):
+        raise DaemonRefused(str(error["message"]), str(error["hint"]), int(error["status"]))
+    return int(state["result"]["freed_bytes"])

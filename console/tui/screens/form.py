@@ -1,0 +1,105 @@
+"""A box over the screen in which something is typed and sent; it stays open with its text until that was accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from console.tui.actions import bindings
+from console.tui.styles import MUTED
+from console.tui.text_format import visible
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from console.tui.courier import Call
+    from console.tui.messages import ActDone, ActFailed
+    from console.tui.session import Session
+
+
+class FormScreen(ModalScreen[None]):
+    """Subclasses give the fields and say what is sent."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
+    DEFAULT_CSS = """
+    FormScreen {
+        align: center middle;
+        background: $background 60%;
+    }
+    FormScreen > Vertical {
+        width: 90;
+        max-width: 96%;
+        height: auto;
+        max-height: 96%;
+        border: round $primary;
+        border-title-color: $primary;
+        border-title-style: bold;
+        border-subtitle-color: $foreground 60%;
+        background: $surface;
+        padding: 0 1;
+    }
+    FormScreen Static {
+        height: auto;
+    }
+    FormScreen Input {
+        background: $panel;
+    }
+    FormScreen TextArea {
+        background: $panel;
+        border: none;
+        padding: 0 1;
+    }
+    FormScreen #form-said {
+        margin-top: 1;
+    }
+    """
+
+    title_words: ClassVar[str] = ""
+    keys_words: ClassVar[str] = "ctrl+d sends · esc closes"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def compose(self) -> ComposeResult:
+        """Fields, and a line for what is said about them."""
+        with Vertical() as box:
+            box.border_title = self.title_words
+            box.border_subtitle = self.keys_words
+            yield from self.fields()
+            yield Static("", id="form-said", markup=False)
+
+    def fields(self) -> ComposeResult:
+        """What stands in the box."""
+        yield from ()
+
+    def say(self, words: str, *, severe: bool = False) -> None:
+        """Put a sentence under the fields."""
+        style = "bold $error" if severe else MUTED
+        self.query_one("#form-said", Static).update(Content.styled(visible(words)[:600], style))
+
+    def send(self, kind: str, failing: str, call: Call) -> None:
+        """Have it carried out; the form closes once that is done."""
+        refused = self.session.acts.send(kind, failing, self.app, call, form=self)
+        self.say(refused or "sending…", severe=bool(refused))
+
+    def on_act_done(self, _: ActDone) -> None:
+        """Accepted; the message goes on to the app, which says so."""
+        self.dismiss(None)
+
+    def on_act_failed(self, message: ActFailed) -> None:
+        """Nothing that was typed is lost: mend it, or send it again."""
+        message.stop()
+        self.say(message.words, severe=True)
+
+    def action_submit(self) -> None:
+        """Send what was typed."""
+
+    def action_close(self) -> None:
+        """Leave the form."""
+        self.dismiss(None)
