@@ -18,7 +18,7 @@ NAMED: Final = frozenset([*MOVES, *OTHERS, *(f"f{number}" for number in range(1,
 SPELLINGS: Final = {"esc": "escape", "PgUp": "pageup", "PgDn": "pagedown", "del": "delete", " ": "space"}
 KEPT_BY_TERMINALS: Final = frozenset({"ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "ctrl+enter"})
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""
-OWN_INPUT: Final = frozenset({"input", "confirm", "help"})
+OWN_INPUT: Final = frozenset({"input", "confirm", "form", "help"})
 """Scopes that take keys before the app does."""
 ALWAYS: Final = {"app.quit": "ctrl+c"}
 """The way out stays, whatever else is bound."""
