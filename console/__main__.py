@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "sweep": "enqueue one run for each set of params",
     "sweeps": "all sweeps, or the runs of one",
     "retry": "enqueue ended runs once more",
+    "gpus": "how busy GPUs, processors, memory and disks are, and who holds which card",
     "queue": "what waits, why, and about when it starts",
     "pause": "start nothing more of the queue, a project or a sweep",
     "resume": "go on with what was paused",

@@ -298,7 +298,8 @@ class Status(NamedTuple):
     notice: str
     """One sentence when the daemon cannot do its work, such as a full disk; else empty."""
     attention_count: int = 0
-    """Things that want a person."""
+    gpus: tuple[int, int] | None = None
+    """How many work, and how many there are; None where that is not known."""
 
 
 class Change(NamedTuple):
@@ -344,8 +345,7 @@ def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -
     """
     named_tuple: Any = snapshot_type
     values = {key: value for key, value in data.items() if key in named_tuple._fields}
-    made: Snapshot = named_tuple(**(values | decoded))
-    return made
+    return named_tuple(**(values | decoded))  # type: ignore[no-any-return]
 
 
 def decode_metric(data: dict[str, Json]) -> MetricSummary:

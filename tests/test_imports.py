@@ -31,7 +31,7 @@ def loaded_after(statement: str) -> set[str]:
         "import console.cli.run",
         "import console.cli.demo, console.cli.follow, console.cli.init",
         "import console.cli.fingerprint, console.cli.sweep, console.cli.queue, console.cli.start",
-        "import console.cli.watch, console.cli.trust",
+        "import console.cli.watch, console.cli.trust, console.cli.gpus",
         "import console.project.manifest, console.project.trust, console.project.discovery, console.project.cron",
     ],
 )
@@ -52,6 +52,11 @@ def test_the_daemon_is_quick_to_its_first_answer() -> None:
 
 def test_a_loser_of_the_start_race_imports_nothing_before_the_lock() -> None:
     assert loaded_after("import console.daemon.__main__") & {*HEAVY, *SERVER, "asyncio"} == set()
+
+
+def test_the_driver_of_the_gpus_is_spoken_to_by_the_sampler_alone() -> None:
+    assert "pynvml" not in loaded_after("import console.daemon.lifecycle, console.daemon.app")
+    assert loaded_after("import console.gpu.sampler") & {*HEAVY, *SERVER} == {"pynvml"}
 
 
 def test_the_supervisor_uses_the_standard_library_only() -> None:

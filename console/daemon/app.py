@@ -20,6 +20,7 @@ from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded
 from console.daemon.references import run_named
 from console.daemon.routes_artifacts import ArtifactRoutes
 from console.daemon.routes_daemon import DaemonRoutes
+from console.daemon.routes_devices import DeviceRoutes
 from console.daemon.routes_imports import ImportRoutes
 from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_people import PeopleRoutes
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from console.daemon.changes import Changes
+    from console.daemon.device_watch import DeviceWatch
     from console.daemon.imports import Imports
     from console.daemon.keeper import Keeper
     from console.daemon.projects import Projects
@@ -66,8 +68,10 @@ class Routes:
         upkeep: Upkeep,
         projects: Projects,
         imports: Imports,
+        devices: DeviceWatch,
     ) -> None:
         self._imports = imports
+        self._devices = devices
         self._upkeep = upkeep
         self._projects = projects
         self._home = home
@@ -83,6 +87,7 @@ class Routes:
     @guarded
     async def status(self, _: Request) -> Response:
         """The header line."""
+        gpus = self._devices.busy_gpus()
 
         def read() -> protocol.Status:
             with self._database.reading() as cursor:
@@ -97,6 +102,7 @@ class Routes:
                 disk_used_percent=disk_used_percent(self._home),
                 notice=self._keeper.notice or self._keeper.catching_up.notice or self._upkeep.notice,
                 attention_count=self._projects.attention_count,
+                gpus=gpus,
             )
 
         return answer((await asyncio.to_thread(read))._asdict())
@@ -328,9 +334,10 @@ def build(
     upkeep: Upkeep,
     projects: Projects,
     imports: Imports,
+    devices: DeviceWatch,
 ) -> Starlette:
     """The ASGI application."""
-    routes = Routes(home, opened, keeper, changes, upkeep, projects, imports)
+    routes = Routes(home, opened, keeper, changes, upkeep, projects, imports, devices)
     run = "/runs/{reference}"
     return Starlette(
         routes=[
@@ -351,6 +358,7 @@ def build(
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *ProjectRoutes(projects).table(),
+            *DeviceRoutes(devices).table(),
             *ImportRoutes(imports, keeper).table(),
             *ArtifactRoutes(opened).table(),
             *routes_chores.routes(home, opened, keeper),

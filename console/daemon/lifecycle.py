@@ -16,6 +16,7 @@ import uvicorn
 from console import daemon_process
 from console.daemon import app
 from console.daemon.changes import Changes
+from console.daemon.device_watch import DeviceWatch
 from console.daemon.imports import Imports
 from console.daemon.keeper import Keeper, report
 from console.daemon.peer import PeerCheckedProtocol
@@ -24,6 +25,7 @@ from console.daemon.registry import Registry
 from console.daemon.upkeep import Upkeep
 from console.version import VERSION
 from store import database, paths, recovery
+from store.queries import run_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +110,10 @@ class Daemon:
         imports = Imports(self.home, registry, keeper, changes, report)
         projects = Projects(registry, keeper, changes, report)
         registry.tell_watched, registry.tell_left = imports.read_watched, imports.leave_watched
-        server = self._server(app.build(self.home, self._database, keeper, changes, self._upkeep, projects, imports))
+        devices = DeviceWatch(self.home, lambda: [each.root for each in registry.all()], self._label_of, report)
+        server = self._server(
+            app.build(self.home, self._database, keeper, changes, self._upkeep, projects, imports, devices)
+        )
         first = self._bind()
         keeper.start()
         projects.start()
@@ -120,8 +125,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
         try:
-            await self._watch(server, keeper, projects, imports, told_to_end)
+            await self._watch(server, keeper, projects, imports, devices, told_to_end)
         finally:
+            devices.close()
             warming.cancel()
             upkeep.cancel()
             changes.wake_all()
@@ -150,7 +156,13 @@ class Daemon:
         return Server(config)
 
     async def _watch(
-        self, server: Server, keeper: Keeper, projects: Projects, imports: Imports, told_to_end: asyncio.Event
+        self,
+        server: Server,
+        keeper: Keeper,
+        projects: Projects,
+        imports: Imports,
+        devices: DeviceWatch,
+        told_to_end: asyncio.Event,
     ) -> None:
         """Every second: is the lock still ours, the socket still there, the keeper alive, anybody in need of us?"""
         needed_at_s = time.monotonic()
@@ -175,12 +187,19 @@ class Daemon:
             if not self._socket_is_there():
                 report("the socket vanished: binding it again")
                 await self._add_socket(server)
+            devices.tick(keeper.live_count)
             needed = keeper.live_count or keeper.waiting_count or projects.needed or imports.needed
             if needed or PeerCheckedProtocol.connection_count:
                 needed_at_s = time.monotonic()
             elif time.monotonic() - needed_at_s > IDLE_EXIT_S:
                 report("nothing runs and nobody is connected: leaving")
                 return
+
+    def _label_of(self, run_id: str) -> str:
+        """The short name of a run that a process says it belongs to; empty for one of another state directory."""
+        with self._database.reading() as cursor:
+            runs, _ = run_table.find_runs(cursor, [run_id])
+        return f"r{runs[0].no}" if runs and runs[0].id == run_id else ""
 
     def _lock_is_ours(self) -> bool:
         try:
