@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "start a command as a run that survives this terminal",
@@ -35,6 +38,7 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "propose a footplate.toml from what lies in a folder",
     "daemon": "start, stop and look at the process in the background",
     "config": "what is configured, and where each of it comes from",
+    "completion": "a script that completes commands, runs and metrics in your shell",
     "service": "have the daemon started at boot, and kept after logout",
     "note": "write down something about a run, or read what was",
     "tag": "put words on runs, to find them by",
@@ -55,6 +59,8 @@ COMMANDS: Final[dict[str, str]] = {
 }
 """Each has a module of its name in `console.cli`."""
 
+COMPLETE: Final = "__complete"
+"""What the completion of a shell calls; see `console.cli.completion`."""
 EXIT_ERROR: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -71,8 +77,7 @@ def main(argv: list[str]) -> int:
     if problem:
         return fail(problem)
     if argv and argv[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0
+        return explain(argv[1] if argv[0] == "help" and len(argv) > 1 else "")
     if argv and argv[0] in ("-V", "--version"):
         from console.version import VERSION
 
@@ -82,22 +87,43 @@ def main(argv: list[str]) -> int:
         from console.opening import open_console
 
         return open_console(argv)
+    if argv[0] == COMPLETE:
+        from console.cli import completing
+
+        return completing.main(argv[1:])
     if argv[0] not in COMMANDS:
-        return fail(
-            f"unknown command {argv[0]!r}", f"one of: {', '.join(COMMANDS)}; `footplate --help` explains", EXIT_USAGE
-        )
+        return unknown(argv[0])
     return run_command(argv[0], argv[1:])
+
+
+def explain(name: str) -> int:
+    """The help of one command, or the list of all."""
+    if name and name not in COMMANDS:
+        return unknown(name)
+    print(parser_of(name, module_of(name), explained=True).format_help().rstrip() if name else usage())
+    return 0
+
+
+def unknown(name: str) -> int:
+    """There is no such command."""
+    hint = f"one of: {', '.join(COMMANDS)}; `footplate --help` explains"
+    return fail(f"unknown command {name!r}", hint, EXIT_USAGE)
+
+
+def module_of(name: str) -> Any:
+    """The module of a command."""
+    import importlib
+
+    return importlib.import_module(f"console.cli.{'import_runs' if name == 'import' else name}")
 
 
 def run_command(name: str, argv: list[str]) -> int:
     """Parse the arguments of one command and carry it out; errors become one sentence and an exit code."""
-    import importlib
-
     from console import client
     from console.client import ClientError
 
     client.voice = client.Voice(ask if sys.stdin.isatty() and sys.stderr.isatty() else None, say)
-    module = importlib.import_module(f"console.cli.{'import_runs' if name == 'import' else name}")
+    module = module_of(name)
     # Prompts and status bars call `footplate ps` all the time: argparse would be a tenth of what it takes.
     options = module.NO_OPTIONS if not argv and hasattr(module, "NO_OPTIONS") else parse(name, module, argv)
     try:
@@ -114,16 +140,31 @@ def run_command(name: str, argv: list[str]) -> int:
 
 def parse(name: str, module: Any, argv: list[str]) -> Any:
     """The options of a command; ends the process with 2 for arguments that it does not know."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
-    module.add_arguments(parser)
+    parser = parser_of(name, module, explained="-h" in argv or "--help" in argv)
     if not getattr(module, "COMMAND_AFTER_DASHES", False):
         return parser.parse_args(argv)
     at = argv.index("--") if "--" in argv else len(argv)
     options = parser.parse_args(argv[:at])
     options.command = argv[at + 1 :]
     return options
+
+
+def parser_of(name: str, module: Any, *, explained: bool = False) -> argparse.ArgumentParser:
+    """The parser of a command; its help ends with the exit codes when it is to be `explained`."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"footplate {name}", description=COMMANDS[name])
+    module.add_arguments(parser)
+    if explained:
+        import shutil
+        import textwrap
+
+        from console import exit_codes
+
+        more = textwrap.fill(parser.epilog or "", max(20, shutil.get_terminal_size().columns - 2))
+        parser.epilog = "\n\n".join(part for part in (more, exit_codes.words_of(name)) if part)
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    return parser
 
 
 def ask(question: str) -> str:
@@ -168,7 +209,7 @@ def usage() -> str:
         [
             "usage: footplate [--theme T] [--glyphs G] [--readonly] [--slow] [COMMAND ...]",
             "",
-            "Without a command: the console. `footplate COMMAND --help` explains one; most take --json.",
+            "Without a command: the console. `footplate help COMMAND` explains one; most take --json.",
             "",
             *lines,
             "",

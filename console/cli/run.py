@@ -65,8 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the run as JSON: at once with -d, else at its end")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     parser.epilog = (
-        "Exit code: that of the command; 128 + n when signal n ended it; 126 and 127 when it cannot be executed or "
-        "found; 125 when footplate itself failed. Keys in the live view: any key detaches, the run goes on."
+        "The exit code is that of the command, and 0 with -d. In the live view any key detaches; the run goes on."
     )
 
 

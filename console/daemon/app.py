@@ -23,6 +23,7 @@ from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_devices import DeviceRoutes
 from console.daemon.routes_imports import ImportRoutes
 from console.daemon.routes_jobs import JobRoutes
+from console.daemon.routes_names import NameRoutes
 from console.daemon.routes_people import PeopleRoutes
 from console.daemon.routes_projects import ProjectRoutes
 from console.daemon.routes_queue import QueueRoutes
@@ -361,6 +362,7 @@ def build(
             *DeviceRoutes(devices).table(),
             *ImportRoutes(imports, keeper).table(),
             *ArtifactRoutes(opened).table(),
+            *NameRoutes(opened).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),
