@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from console.config import Loaded
 
 EXPECTED: Final = {
-    "keys": 'a key such as "X" or "ctrl+k", or a list of keys',
+    "keys": 'a key such as "X" or "F8", or a list of keys',
     "hosts": "the name to show, in quotes",
 }
 

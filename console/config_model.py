@@ -25,7 +25,7 @@ class ConfigFile(BaseModel):
     """Whether the console only looks: nothing is stopped, enqueued, noted or deleted from it."""
     slow: SlowChoice = Field(DEFAULTS.slow, examples=['"always"'])
     """Fewer pictures for a thin line, at most 5 KiB/s; `auto` does so when the terminal takes over 150 ms to answer."""
-    keys: dict[StrictStr, StrictStr | list[StrictStr]] = Field({}, examples=['{ "runs.stop" = "X" }'])
+    keys: dict[StrictStr, StrictStr | list[StrictStr]] = Field({}, examples=['{ "runs.stop" = "F8" }'])
     """Other keys for actions, by their [names](#names-of-actions); one key, or a list of them."""
     hosts: dict[StrictStr, StrictStr] = Field({}, examples=['{ "ip-10-0-3-7" = "gpu-03" }'])
     """What boxes are called in the header, by their host names."""

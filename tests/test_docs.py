@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from console.__main__ import COMMANDS
 from console.project import manifest
 from console.project.manifest_schema import TABLES, Kind
-from console.tui import actions
+from console.tui import actions, keymap
+from tests import references
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -23,6 +24,7 @@ UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
 KEYS = re.compile(r"(<!-- keys: [^\n]*-->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
 
+COMMAND_PARTS = re.compile(r"(<!-- (?:exit codes|commands): [^\n]*-->\n|<!-- end of (?:exit codes|commands) -->)")
 MANIFEST = re.compile(r"(<!-- manifest: [^\n]*-->\n).*?(<!-- end of manifest -->)", re.DOTALL)
 
 
@@ -35,12 +37,11 @@ def key_table() -> str:
     """The registry of keys as Markdown, one table per scope."""
     parts = []
     for scope, title in actions.SCOPE_TITLES.items():
-        parts.append(f"\n**{title}**\n\n| key | what it does |\n|---|---|\n")
+        parts.append(f"\n**{title}**\n\n| key | what it does | name |\n|---|---|---|\n")
         for action in actions.in_scope(scope):
             asks = "; asks first" if action.confirm else ""
-            parts.append(
-                f"| `{actions.key_names(action).replace('|', chr(92) + '|')}` | {action.description}{asks} |\n"
-            )
+            keys = actions.key_names(action).replace("|", "\\|")
+            parts.append(f"| `{keys}` | {action.description}{asks} | `{keymap.full_name(action)}` |\n")
     return "".join(parts) + "\n"
 
 
@@ -48,6 +49,16 @@ def test_the_keys_in_the_docs_are_those_of_the_registry() -> None:
     path = ROOT / "docs" / "console.md"
     text = path.read_text(encoding="utf-8")
     wanted = KEYS.sub(lambda found: found.group(1) + key_table() + found.group(2), text)
+    if UPDATE:
+        path.write_text(wanted, encoding="utf-8")
+    assert wanted == path.read_text(encoding="utf-8")
+
+
+def test_the_commands_in_the_docs_are_those_of_the_parsers() -> None:
+    path = ROOT / "docs" / "commands.md"
+    parts = COMMAND_PARTS.split(path.read_text(encoding="utf-8"))
+    parts[2], parts[6] = references.code_table(), references.command_reference()
+    wanted = "".join(parts)
     if UPDATE:
         path.write_text(wanted, encoding="utf-8")
     assert wanted == path.read_text(encoding="utf-8")
