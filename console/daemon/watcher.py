@@ -35,7 +35,7 @@ LONGEST_S: Final = 60.0
 """Half of a copy is no data set: what changes all the time is looked at now and then only."""
 CHECK_S: Final = 60.0
 """How often it is looked whether a project's folder is still the same one."""
-AWAY_S: Final = 10.0
+AWAY_S: Final = 3.0
 """The same while it is gone or cannot be read."""
 POLL_S: Final = 20.0
 """How often a project is taken for changed that inotify does not see whole."""
@@ -314,6 +314,8 @@ class Watcher:
         mode: Mode = "inotify" if not missed else "mixed" if project.folders else "poll"
         count = f"{missed} folder{'s are' if missed > 1 else ' is'} not watched: {problem}" if missed else ""
         self._settle_state(project, mode, count)
+        if not os.path.isdir(project.root):
+            project.times.check_s = 0.0  # it went away meanwhile, and no watch will tell
 
     def _add(self, project: ProjectWatch, inotify: InotifyFD, folder: str) -> str:
         """Watch one folder; why it cannot be watched, or nothing."""
