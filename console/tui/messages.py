@@ -9,7 +9,8 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from console.artifact_preview import Preview
-    from console.protocol import Hit, LogPage, RunDetail, RunPage, Series, Status
+    from console.protocol import Hit, LogPage, RunDetail, Series, Status
+    from console.run_columns import ColumnPage, TablePage
     from console.watched_projects import Project
 
 
@@ -64,7 +65,15 @@ class PageArrived(Message):
 
     query_no: int
     """Of the filter and order that were asked for; answers to older ones are dropped."""
-    page: RunPage
+    table_page: TablePage
+
+
+@dataclass
+class ColumnsArrived(Message):
+    """What can be columns for the runs under a filter."""
+
+    query_no: int
+    page: ColumnPage
 
 
 @dataclass

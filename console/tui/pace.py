@@ -34,6 +34,13 @@ class Pace:
         else:
             self._timer = self._owner.set_timer(wait_s, self._run)
 
+    def forget(self) -> None:
+        """The next wish is of another kind and need not wait."""
+        self._last_s = -float("inf")
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
     def _run(self) -> None:
         self._timer = None
         self._last_s = self._monotonic()

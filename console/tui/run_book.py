@@ -1,16 +1,19 @@
-"""The runs that the table screen has seen: pages as they came, marked runs, and the daemon's clock."""
+"""The runs that the table screen has seen: pages as they came, what is in their columns, marked runs, the clock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from console.tui.run_cells import table_row, ticks
+from console.tui.run_cells import ticks
+from console.tui.table_columns import Contents, arrange, candidates, cells_of, contents, has_params
+from console.tui.table_layout import TableRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from console.protocol import RunPage, RunRow
-    from console.tui.table_layout import TableColumn, TableRow
+    from console.protocol import RunRow
+    from console.run_columns import TablePage
+    from console.tui.table_layout import TableColumn
 
 REMEMBERED_PAGES: Final = 16
 """As many as the table keeps."""
@@ -22,10 +25,15 @@ class RunBook:
     def __init__(self, monotonic: Callable[[], float], *, ascii_only: bool) -> None:
         self._monotonic = monotonic
         self._ascii_only = ascii_only
-        self._pages: dict[int, tuple[RunRow, ...]] = {}
+        self._pages: dict[int, TablePage] = {}
         self._rows: dict[str, RunRow] = {}
+        self._seen: dict[str, Contents] = {}
         self._clock_s = 0.0
         self._heard_at_s = 0.0
+        self.chosen: tuple[str, ...] | None = None
+        """Names of the columns that a person wants; None for those that choose themselves."""
+        self.differing: tuple[str, ...] = ()
+        """Names of columns of params that do not have one value in all runs under the filter."""
         self.marked: dict[str, RunRow] = {}
         """In the order of marking; a filter may hide them from the table."""
         self.total_count = 0
@@ -40,20 +48,31 @@ class RunBook:
         """The daemon's clock now."""
         return self._clock_s + self._monotonic() - self._heard_at_s if self.loaded else 0.0
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all columns that rows have cells for, in that order."""
+        return candidates(self.chosen, self.differing, imported=self.has_imported)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the columns whose values the daemon is to send."""
+        return tuple(name for name in self.names if ":" in name)
+
     def row(self, run_id: str | None) -> RunRow | None:
         """A run that was seen."""
         return self._rows.get(run_id) if run_id is not None else None
 
-    def put(self, page: RunPage) -> None:
+    def put(self, table_page: TablePage) -> None:
         """Remember a page."""
+        page = table_page.page
         self._clock_s, self._heard_at_s, self.loaded = page.now_s, self._monotonic(), True
         self.total_count, self.matched_count = page.total_count, page.matched_count
         self._pages.pop(page.offset, None)
-        self._pages[page.offset] = page.rows
+        self._pages[page.offset] = table_page
         while len(self._pages) > REMEMBERED_PAGES:
             del self._pages[next(iter(self._pages))]
         self.has_imported = self.has_imported or any(row.tracker for row in page.rows)
-        self._rows = {row.id: row for rows in self._pages.values() for row in rows}
+        self._rows = {row.id: row for each in self._pages.values() for row in each.page.rows}
         for row in page.rows:
             if row.id in self.marked:
                 self.marked[row.id] = row
@@ -61,7 +80,12 @@ class RunBook:
     def forget(self) -> None:
         """The filter or the order changed: nothing that comes later belongs to these pages."""
         self._pages.clear()
+        self._seen.clear()
         self.matched_count = None
+
+    def forget_widths(self) -> None:
+        """Other columns are wanted, which may need less room."""
+        self._seen.clear()
 
     def mark(self, run_ids: Iterable[str]) -> None:
         """These runs are marked."""
@@ -72,11 +96,33 @@ class RunBook:
         """Where the remembered pages start."""
         return tuple(self._pages)
 
-    def table_rows(self, offset: int, columns: tuple[TableColumn, ...]) -> list[TableRow]:
-        """A page as lines of the table."""
-        now_s = self.now_s
-        return [table_row(row, columns, now_s, ascii_only=self._ascii_only) for row in self._pages.get(offset, ())]
+    def lacks_values(self, offset: int) -> bool:
+        """Whether a page came without the values of a column that the table has now."""
+        page = self._pages.get(offset)
+        if page is None:
+            return False
+        cut = any(page.more_params)
+        return any(name not in page.cells and (cut or name.startswith("metric:")) for name in self.asked)
+
+    def table_page(self, offset: int, width_cells: int) -> tuple[tuple[TableColumn, ...], list[TableRow]]:
+        """The columns of a table of this width, and a page as lines of it."""
+        found = self._pages.get(offset)
+        names, now_s = self.names, self.now_s
+        rows: Sequence[RunRow] = found.page.rows if found is not None else ()
+        values = found.cells if found is not None else {}
+        made = {
+            name: cells_of(name, rows, values.get(name), now_s, ascii_only=self._ascii_only, plain_names=True)
+            for name in names
+        }
+        for name, cells in made.items():
+            self._seen[name] = contents(cells, self._seen.get(name, Contents(0, numeric=True)))
+        columns = arrange(width_cells, self.chosen, names, self._seen)
+        if not has_params(columns, self.chosen):
+            made["name"] = cells_of("name", rows, None, now_s, ascii_only=self._ascii_only, plain_names=False)
+        lines = zip(*made.values(), strict=True)
+        return columns, [TableRow(row.id, cells) for row, cells in zip(rows, lines, strict=True)]
 
     def counts_seconds(self, offset: int) -> bool:
         """Whether a page holds a run whose duration grows."""
-        return any(map(ticks, self._pages.get(offset, ())))
+        page = self._pages.get(offset)
+        return page is not None and any(map(ticks, page.page.rows))

@@ -29,40 +29,8 @@ if TYPE_CHECKING:
     from console.protocol import MetricSummary, RunDetail, RunRow, SortKey
 
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
-COMPACT: Final = (
-    TableColumn("state", "", 1, pinned=True),
-    TableColumn("no", "run", 5, pinned=True),
-    TableColumn("name", "name", 14, flexible=True),
-    TableColumn("key", "metric", 11, sortable=False),
-    TableColumn("metric", "last", 8, align="right"),
-    TableColumn("duration", "time", 6, align="right"),
-    TableColumn("outcome", "outcome", 10, sortable=False),
-)
-NORMAL: Final = (
-    TableColumn("state", "", 1, pinned=True),
-    TableColumn("no", "run", 5, pinned=True),
-    TableColumn("name", "name", 16, flexible=True),
-    TableColumn("key", "metric", 14, sortable=False),
-    TableColumn("metric", "last", 8, align="right"),
-    TableColumn("best", "best", 8, align="right", sortable=False),
-    TableColumn("step", "step", 7, align="right"),
-    TableColumn("duration", "time", 6, align="right"),
-    TableColumn("outcome", "outcome", 14, sortable=False),
-)
-WIDE: Final = (
-    TableColumn("state", "", 1, pinned=True),
-    TableColumn("no", "run", 5, pinned=True),
-    TableColumn("name", "name", 20, flexible=True),
-    TableColumn("project", "project", 8),
-    TableColumn("key", "metric", 18, sortable=False),
-    TableColumn("metric", "last", 8, align="right"),
-    TableColumn("best", "best", 8, align="right", sortable=False),
-    TableColumn("step", "step", 7, align="right"),
-    TableColumn("duration", "time", 6, align="right"),
-    TableColumn("started", "started", 12, align="right"),
-    TableColumn("outcome", "outcome", 18, sortable=False),
-)
-"""What a table shows, by how much room it has."""
+KEY_CELLS: Final = 14
+"""Of the key of a metric in the table."""
 SORT_CYCLE: Final[tuple[SortKey, ...]] = (
     "started",
     "metric",
@@ -75,18 +43,6 @@ SORT_CYCLE: Final[tuple[SortKey, ...]] = (
 )
 """The order in which `s` goes through the columns, most wanted first."""
 ASCENDING_FIRST: Final[frozenset[SortKey]] = frozenset({"name", "project"})
-
-
-SOURCE: Final = TableColumn("source", "source", 7, sortable=False)
-
-
-def columns_for(width_cells: int, *, imported: bool = False) -> tuple[TableColumn, ...]:
-    """The columns that a table of this width has room for; where runs are imported, also where from."""
-    if width_cells < 90:
-        return COMPACT
-    columns = WIDE if width_cells >= 118 else NORMAL
-    at = next(position for position, column in enumerate(columns) if column.key == "key")
-    return (*columns[:at], SOURCE, *columns[at:]) if imported else columns
 
 
 def arrowed(metric: MetricSummary) -> str:
@@ -146,31 +102,23 @@ def outcome_style(row: RunRow) -> str:
     return "$text-muted"
 
 
-def table_row(row: RunRow, columns: tuple[TableColumn, ...], now_s: float, *, ascii_only: bool = False) -> TableRow:
-    """The run as a line of the table."""
-    return TableRow(row.id, tuple(cell(row, column, now_s, ascii_only=ascii_only) for column in columns))
-
-
-def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = False) -> Cell:
-    """One cell of the table."""
+def cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool = False) -> Cell:
+    """What the column `name` says of a run."""
     metric = row.metric
-    glyph, colour = state_glyph(row.state, ascii_only=ascii_only)
-    match column.key:
-        case "state":
+    match name:
+        case "glyph":
+            glyph, colour = state_glyph(row.state, ascii_only=ascii_only)
             return Cell(glyph, f"bold ${colour}")
         case "no":
             return Cell(row.label, "$foreground" if row.state in LIVE_STATES else "$text-muted")
         case "name":
             # Runs of one script have one name: what they were started with tells them apart.
-            words = [pin_glyph(ascii_only=ascii_only)] * row.pinned + [row.name, *(f"#{tag}" for tag in row.tags)]
-            text = " ".join(words + [params_text(row.params, " ")] * bool(row.params))
-            return Cell(text, "bold $foreground" if row.state in LIVE_STATES else "$foreground")
+            params = [params_text(row.params, " ")] * bool(row.params)
+            return Cell(" ".join([name_text(row, ascii_only=ascii_only), *params]), name_style(row))
         case "project":
             return Cell(row.project, "$text-muted")
-        case "source":
-            return Cell(trackers.short_name_of(row.tracker), "$text-muted")
         case "key":
-            return Cell(tail(arrowed(metric), column.width_cells) if metric else "", "$text-muted")
+            return Cell(tail(arrowed(metric), KEY_CELLS) if metric else "", "$text-muted")
         case "metric":
             return Cell(number(metric.last, 8), "bold $foreground") if metric else Cell("-", "$text-muted")
         case "best":
@@ -183,6 +131,16 @@ def cell(row: RunRow, column: TableColumn, now_s: float, *, ascii_only: bool = F
             return Cell(clock(row.started_at_s or row.created_at_s, now_s), "$text-muted")
         case _:
             return Cell(outcome_text(row), outcome_style(row))
+
+
+def name_text(row: RunRow, *, ascii_only: bool = False) -> str:
+    """The name of a run between the mark of a pin and its tags."""
+    return " ".join([pin_glyph(ascii_only=ascii_only)] * row.pinned + [row.name, *(f"#{tag}" for tag in row.tags)])
+
+
+def name_style(row: RunRow) -> str:
+    """Names of runs that are alive stand out."""
+    return "bold $foreground" if row.state in LIVE_STATES else "$foreground"
 
 
 def params_text(params: dict[str, str], gap: str = "  ") -> str:

@@ -25,7 +25,9 @@ class TableColumn:
     """Takes a share of the width that the others leave."""
     sortable: bool = True
     pinned: bool = False
-    """Stays when the columns do not fit; the others are dropped from the right."""
+    """Stays where it is when the columns do not fit; the others can be scrolled."""
+    cell: int = -1
+    """Index of its cell in a row; -1 for the place that the column itself has."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row; its cells are in the order of the columns given to the table."""
+    """One row; its cells are in the order of the table's columns unless those say otherwise."""
 
     key: str
     cells: tuple[Cell, ...]
@@ -51,24 +53,44 @@ class Slot:
     """A column that is drawn."""
 
     index: int
-    """Of the column and of its cell in a row."""
+    """Of the column."""
+    cell: int
+    """Of its cell in a row."""
     start: int
     """First cell of the line that it takes."""
     width_cells: int
 
 
-def lay_out(columns: Sequence[TableColumn], start: int, width_cells: int) -> tuple[Slot, ...]:
-    """Places for the columns that fit between `start` and `width_cells`, flexible ones sharing what is left."""
-    shown = list(range(len(columns)))
-    room = width_cells - start
-    while shown and _needed(columns, shown) > room:
-        droppable = [index for index in shown if not columns[index].pinned]
-        if not droppable:
+@dataclass(frozen=True)
+class Layout:
+    """Which columns are drawn where, and how many have no room."""
+
+    slots: tuple[Slot, ...]
+    hidden_left: int
+    """Columns that were scrolled out of sight."""
+    hidden_right: int
+
+
+def lay_out(columns: Sequence[TableColumn], width_cells: int, skipped: int = 0) -> Layout:
+    """Places for the columns that fit behind the gutter, flexible ones sharing what is left.
+
+    Pinned columns come whatever there is; the first `skipped` others are left out, and those behind the last that fits.
+    """
+    loose = [index for index, column in enumerate(columns) if not column.pinned]
+    skipped = max(0, min(skipped, len(loose) - 1))
+    shown = [index for index, column in enumerate(columns) if column.pinned]
+    room = width_cells - GUTTER_CELLS
+    fitting = 0
+    for index in loose[skipped:]:
+        if _needed(columns, [*shown, index]) > room:
             break
-        shown.remove(droppable[-1])
+        shown.append(index)
+        fitting += 1
+    shown.sort()
     flexible = [index for index in shown if columns[index].flexible]
     spare = max(0, room - _needed(columns, shown))
     slots = []
+    start = GUTTER_CELLS
     for index in shown:
         cells = columns[index].width_cells
         if index in flexible:
@@ -78,26 +100,30 @@ def lay_out(columns: Sequence[TableColumn], start: int, width_cells: int) -> tup
         cells = min(cells, width_cells - start)
         if cells <= 0:
             break
-        slots.append(Slot(index, start, cells))
+        place = columns[index].cell
+        slots.append(Slot(index, index if place < 0 else place, start, cells))
         start += cells + GAP_CELLS
-    return tuple(slots)
+    return Layout(tuple(slots), skipped, len(loose) - skipped - fitting)
 
 
-def header_text(
-    columns: Sequence[TableColumn], slots: Sequence[Slot], sort: tuple[str, bool], *, ascii_only: bool
-) -> str:
-    """The titles in their places; `sort` is the key of the sorted column and whether it descends."""
+def header_text(columns: Sequence[TableColumn], layout: Layout, sort: tuple[str, bool], *, ascii_only: bool) -> str:
+    """The titles in their places; `sort` is the key of the sorted column and whether it descends.
+
+    The gutter says on which sides there are more columns.
+    """
     ascending_arrow, descending_arrow = ("^", "v") if ascii_only else ("▲", "▼")
     arrow = descending_arrow if sort[1] else ascending_arrow
     texts = []
-    for slot in slots:
+    for slot in layout.slots:
         column = columns[slot.index]
         title = visible(column.title)
         if column.key == sort[0]:
             room = max(0, slot.width_cells - 1)
             title = (fit(title, room) if cell_width(title) > room else title) + arrow
         texts.append(fit(title, slot.width_cells, align=column.align))
-    return " " * GUTTER_CELLS + (" " * GAP_CELLS).join(texts)
+    left, right = ("<", ">") if ascii_only else ("‹", "›")
+    gutter = (left if layout.hidden_left else " ") + (right if layout.hidden_right else " ")
+    return fit(gutter, GUTTER_CELLS) + (" " * GAP_CELLS).join(texts)
 
 
 def _needed(columns: Sequence[TableColumn], shown: Sequence[int]) -> int:

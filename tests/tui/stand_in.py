@@ -22,6 +22,7 @@ from console.protocol import (
     SortKey,
     Status,
 )
+from tests.tui import stand_in_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -164,6 +165,10 @@ class StandIn(Client):
             return artifact_preview.encode(self.box.preview(*self.box.looked_at[-1]))
         if path.startswith("/chores/"):
             return {"over": True, "result": {"freed_bytes": 2 << 20}, "error": None}
+        if path == "/runs" and query is not None:
+            return stand_in_columns.table_page(self, self.box.details, query)
+        if path == "/runs/columns" and query is not None:
+            return stand_in_columns.columns(self.box.details, query)
         assert path == "/projects"
         return {"projects": self.box.projects}
 

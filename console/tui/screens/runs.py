@@ -8,13 +8,15 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from console import run_columns
 from console.tui.actions import bindings
-from console.tui.messages import PageArrived
-from console.tui.pace import Pause
+from console.tui.messages import ColumnsArrived, PageArrived
+from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
-from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines, columns_for
+from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines
 from console.tui.screens.base import FootplateScreen
 from console.tui.styles import MUTED
+from console.tui.table_columns import PARAMS_WANTED
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
 PAGE_ROWS: Final = 256
+COLUMNS_INTERVAL_S: Final = 10.0
+"""Params that differ are asked for again that often while runs change; a new filter asks at once."""
 
 FIRST_STEPS: Final = Content.assemble(
     ("No runs yet\n\n", "bold $foreground"),
@@ -79,6 +83,7 @@ class RunsScreen(FootplateScreen):
     def on_mount(self) -> None:
         """Prepare the pieces; the first data are asked for when the screen is shown."""
         self._rest = Pause(self, CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
+        self._columns_pace = Pace(self, COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         table = self._table
         table.ascii = self.session.ascii_only
         table.set_sort(self.sort, self.descending)
@@ -122,8 +127,12 @@ class RunsScreen(FootplateScreen):
     def _ask_page(self, offset: int, limit: int) -> None:
         query_no, text, sort, descending = self._query_no, self.filter_text, self.sort, self.descending
 
+        columns = self._book.asked
+
         def fetch(client: Client) -> PageArrived:
-            page = client.runs(text=text, sort=sort, descending=descending, offset=offset, limit=limit)
+            page = run_columns.table_page(
+                client, text=text, sort=sort, descending=descending, offset=offset, limit=limit, columns=columns
+            )
             return PageArrived(query_no, page)
 
         self.session.courier.ask(f"page:{offset}", self, fetch)
@@ -133,8 +142,8 @@ class RunsScreen(FootplateScreen):
         if message.query_no != self._query_no or not self.present:
             return
         first_one = not self._book.loaded
-        page = message.page
-        self._book.put(page)
+        page = message.table_page.page
+        self._book.put(message.table_page)
         self.session.link.touch()
         table = self._table
         table.empty = f"no run matches {visible(self.filter_text)}\nesc clears" if self.filter_text else ""
@@ -148,11 +157,30 @@ class RunsScreen(FootplateScreen):
         self.show_header()
         if first_one:
             self.query_one(SidePanel).ask_chart()
+        self._columns_pace.soon()
+
+    def _ask_columns(self) -> None:
+        """Which params tell the runs under the filter apart; asked for after the rows, which do not wait for it."""
+        query_no, text = self._query_no, self.filter_text
+
+        def fetch(client: Client) -> ColumnsArrived:
+            found = run_columns.list_columns(client, text=text, differing=True, limit=PARAMS_WANTED)
+            return ColumnsArrived(query_no, found)
+
+        if self._book.chosen is None:
+            self.session.courier.ask("columns", self, fetch)
+
+    def on_columns_arrived(self, message: ColumnsArrived) -> None:
+        """Show the params that differ."""
+        differing = tuple(each.name for each in message.page.columns)
+        if message.query_no == self._query_no and differing != self._book.differing and self.present:
+            self._book.differing = differing
+            self._put_all_rows()
 
     def _put_rows(self, offset: int) -> None:
-        columns = columns_for(self._table.size.width, imported=self._book.has_imported)
+        columns, rows = self._book.table_page(offset, self._table.size.width)
         self._table.set_columns(columns)
-        self._table.put_page(offset, self._book.table_rows(offset, columns))
+        self._table.put_page(offset, rows)
 
     def _show_title(self) -> None:
         book, marked_count = self._book, len(self._table.marked)
@@ -183,11 +211,16 @@ class RunsScreen(FootplateScreen):
     def _fit_columns(self) -> None:
         if not self.present:
             return
-        self._table.set_columns(columns_for(self._table.size.width, imported=self._book.has_imported))
-        for offset in self._book.offsets():
-            self._put_rows(offset)
+        self._put_all_rows()
         self._show_run()
         self._rest.soon()
+
+    def _put_all_rows(self) -> None:
+        """Columns or widths changed."""
+        for offset in self._book.offsets():
+            self._put_rows(offset)
+        if any(map(self._book.lacks_values, self._book.offsets())):
+            self._table.invalidate()
 
     def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
         """Show the facts at once, the curve when the cursor rests."""
@@ -265,6 +298,7 @@ class RunsScreen(FootplateScreen):
     def _start_query(self) -> None:
         self._query_no += 1
         self._book.forget()
+        self._columns_pace.forget()
         self._show_title()
         self.refresh_data()
 

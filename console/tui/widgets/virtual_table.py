@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -13,10 +11,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.table_layout import GUTTER_CELLS, Cell, Slot, TableColumn, TableRow, header_text, lay_out
+from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.table_pages import PAGE_ROWS, TablePages
-from console.tui.text_format import centred, fit
-from console.tui.theme import theme_style
+from console.tui.widgets.table_painter import TablePainter, slot_at
 
 __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
 
@@ -51,6 +48,8 @@ class VirtualTable(ScrollView, can_focus=True):
         Binding("ctrl+u", "half_page(-1)", "Half page up", show=False),
         Binding("g,home", "move_to(0)", "First", show=False),
         Binding("G,end", "move_to(-1)", "Last", show=False),
+        Binding("right", "pan(1)", "Columns to the right", show=False),
+        Binding("left", "pan(-1)", "Columns to the left", show=False),
         Binding("enter", "open", "Open", show=False),
     ]
     ALLOW_SELECT = False
@@ -104,8 +103,9 @@ class VirtualTable(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self._empty = empty
-        self._columns = tuple(columns)
-        self._slots: tuple[Slot, ...] = ()
+        self._painter = TablePainter(self)
+        self._painter.columns = tuple(columns)
+        self._skipped = 0
         self._laid_out_cells = 0
         self._pages = TablePages()
         self._cursor_row = 0
@@ -114,7 +114,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._marked: dict[str, None] = {}
         self._sort: tuple[str, bool] = ("", False)
         self._drawn: dict[int, Strip] = {}
-        self._styles: dict[str, Style] = {}
+        self._next: dict[int, Strip] = {}
 
     @property
     def empty(self) -> str:
@@ -148,10 +148,15 @@ class VirtualTable(ScrollView, can_focus=True):
         """Keys of the marked rows in the order in which they were marked."""
         return tuple(self._marked)
 
+    @property
+    def hidden_columns(self) -> tuple[int, int]:
+        """How many columns are off to the left and to the right."""
+        return self._painter.layout.hidden_left, self._painter.layout.hidden_right
+
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
         """Replace the columns; rows that are in memory must already match them or be replaced next."""
-        if self._columns != tuple(columns):
-            self._columns = tuple(columns)
+        if self._painter.columns != tuple(columns):
+            self._painter.columns = tuple(columns)
             self._lay_out()
             self._refresh_changed()
 
@@ -228,6 +233,14 @@ class VirtualTable(ScrollView, can_focus=True):
     def action_move_to(self, row: int) -> None:
         self.move_cursor(row if row >= 0 else self._pages.row_count - 1)
 
+    def action_pan(self, columns: int) -> None:
+        """Scroll the columns that are not pinned."""
+        layout = self._painter.layout
+        if columns < 0 or layout.hidden_right:
+            self._skipped = max(0, layout.hidden_left + columns)
+            self._lay_out()
+            self._refresh_changed()
+
     def action_open(self) -> None:
         if (key := self.cursor_key) is not None:
             self.post_message(self.RowOpened(key))
@@ -256,8 +269,9 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
+        self._painter.forget_styles()
         self._drawn.clear()
+        self._next.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if self.show_vertical_scrollbar:
@@ -270,7 +284,7 @@ class VirtualTable(ScrollView, can_focus=True):
         # A scroll bar that goes makes room without a resize.
         if self._laid_out_cells != self._content_size.width:
             self._lay_out()
-        strip = self._drawn[y] = self._line(y)
+        strip = self._drawn[y] = self._next.pop(y) if y in self._next else self._line(y)
         return strip
 
     @property
@@ -283,7 +297,8 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def _lay_out(self) -> None:
         self._laid_out_cells = self._content_size.width
-        self._slots = lay_out(self._columns, GUTTER_CELLS, self._laid_out_cells)
+        self._painter.lay_out(self._laid_out_cells, self._skipped)
+        self._next.clear()
 
     def _size_content(self) -> None:
         """Tell the scroll bar how much there is, without the repaint that assigning `virtual_size` brings."""
@@ -294,10 +309,9 @@ class VirtualTable(ScrollView, can_focus=True):
         self._scroll_update(size)
 
     def _want_sort_at(self, x: int) -> None:
-        for slot in self._slots:
-            if slot.start <= x <= slot.start + slot.width_cells and self._columns[slot.index].sortable:
-                self.post_message(self.SortWanted(self._columns[slot.index].key))
-                return
+        column = slot_at(self._painter.layout, self._painter.columns, x)
+        if column is not None and column.sortable:
+            self.post_message(self.SortWanted(column.key))
 
     def _request_pages(self) -> None:
         if not (self.is_attached and self._pages.row_count):
@@ -345,56 +359,27 @@ class VirtualTable(ScrollView, can_focus=True):
             return
         width, height = self._content_size
         candidates = range(height) if lines is None else [y for y in lines if 1 <= y < height]
-        changed = [y for y in candidates if self._drawn.get(y) != self._line(y)]
+        changed = []
+        for y in candidates:
+            line = self._line(y)
+            if self._drawn.get(y) == line:
+                self._next.pop(y, None)
+            else:
+                # The screen will ask for it in a moment.
+                self._next[y] = line
+                changed.append(y)
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
-    @property
-    def _plain(self) -> Style:
-        """The style of the table itself; Textual composes it from all ancestors at every look."""
-        if "the table itself" not in self._styles:
-            self._styles["the table itself"] = self.rich_style
-        return self._styles["the table itself"]
-
-    def _style(self, words: str) -> Style:
-        if words not in self._styles:
-            background, foreground = self.background_colors[1], self.colors[3]
-            self._styles[words] = theme_style(words, self.app.theme_variables, background, foreground)
-        return self._styles[words]
-
     def _line(self, y: int) -> Strip:
+        width, height = self._content_size
         if y == 0:
-            return self._header_line()
+            return self._painter.header(self._sort, width, ascii_only=self.ascii)
         if self._pages.row_count == 0:
-            return self._empty_line(y)
+            return self._painter.empty(self._empty, y - 1, width, height - 1)
         index = self.scroll_offset.y + y - 1
         if index >= self._pages.row_count:
-            return Strip.blank(self._content_size.width, self._plain)
-        return self._row_line(index)
-
-    def _header_line(self) -> Strip:
-        style = self.get_component_rich_style("virtual-table--header")
-        text = header_text(self._columns, self._slots, self._sort, ascii_only=self.ascii)
-        return Strip([Segment(text, style)]).adjust_cell_length(self._content_size.width, style)
-
-    def _row_line(self, index: int) -> Strip:
+            return self._painter.blank(width)
         row = self._pages.row(index)
-        at_cursor = index == self._cursor_row
-        style = self.get_component_rich_style("virtual-table--cursor") if at_cursor else self._plain
-        glyph_style = self.get_component_rich_style("virtual-table--glyph", partial=True)
-        mark = ("*" if self.ascii else "●") if row and row.key in self._marked else " "
-        segments = [Segment((">" if at_cursor else " ") + mark, glyph_style)]
-        if row is None:
-            segments.append(Segment(" " + ("..." if self.ascii else "…"), self._style("text-muted")))
-        else:
-            for slot in self._slots:
-                cell = row.cells[slot.index] if slot.index < len(row.cells) else Cell("")
-                align, ellipsis = self._columns[slot.index].align, "~" if self.ascii else "…"
-                text = fit(cell.text, slot.width_cells, align=align, ellipsis=ellipsis)
-                segments += [Segment(" "), Segment(text, self._style(cell.style))]
-        return Strip(segments).adjust_cell_length(self._content_size.width).apply_style(style)
-
-    def _empty_line(self, y: int) -> Strip:
-        width, height = self._content_size
-        text = centred(self._empty, y - 1, width, height - 1)
-        return Strip([Segment(text, self._style("text-muted"))], width).apply_style(self._plain)
+        marked = row is not None and row.key in self._marked
+        return self._painter.row(row, width, at_cursor=index == self._cursor_row, marked=marked, ascii_only=self.ascii)

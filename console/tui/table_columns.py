@@ -1,0 +1,208 @@
+"""Which columns the table of runs has and how wide they are: chosen by a person, or by width and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from console import trackers
+from console.run_columns import Column, parse_column
+from console.tui import run_cells
+from console.tui.table_layout import GAP_CELLS, GUTTER_CELLS, Cell, TableColumn
+from console.tui.text_format import age, cell_width, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from console.protocol import RunRow
+    from console.run_columns import Value
+
+PINNED: Final = ("glyph", "no", "name")
+"""Stay at the left whatever is chosen."""
+NARROW: Final = ("key", "metric", "duration", "outcome")
+MIDDLE: Final = ("key", "metric", "best", "step", "duration", "outcome")
+ROOMY: Final = ("project", "key", "metric", "best", "step", "duration", "started", "outcome")
+"""What the table shows by itself besides params, by how much room it has."""
+MIDDLE_CELLS: Final = 90
+ROOMY_CELLS: Final = 118
+PARAMS_WANTED: Final = 12
+"""Params that differ, of which as many as fit stand before the metric and the others behind all else."""
+
+
+class Kind(NamedTuple):
+    """How a column of a kind looks."""
+
+    title: str
+    least_cells: int
+    most_cells: int
+    right: bool = False
+    sortable: bool = True
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "glyph": Kind("", 1, 1),
+    "no": Kind("run", 5, 7),
+    "name": Kind("name", 14, 28),
+    "project": Kind("project", 7, 12),
+    "state": Kind("state", 5, 11),
+    "tags": Kind("tags", 4, 20, sortable=False),
+    "key": Kind("metric", 8, 14, sortable=False),
+    "metric": Kind("last", 8, 8, right=True),
+    "best": Kind("best", 8, 8, right=True, sortable=False),
+    "step": Kind("step", 6, 8, right=True),
+    "duration": Kind("time", 6, 6, right=True),
+    "started": Kind("started", 12, 12, right=True),
+    "age": Kind("age", 4, 4, right=True, sortable=False),
+    "source": Kind("source", 6, 7, sortable=False),
+    "outcome": Kind("outcome", 10, 18, sortable=False),
+    "sweep": Kind("sweep", 5, 8, sortable=False),
+    "job": Kind("job", 4, 16, sortable=False),
+    "attempt": Kind("try", 3, 5, right=True, sortable=False),
+    "exit": Kind("exit", 4, 8, right=True, sortable=False),
+    "command": Kind("command", 12, 60, sortable=False),
+}
+PARAM: Final = Kind("", 2, 20)
+METRIC: Final = Kind("", 6, 8, right=True)
+TITLE_MAX_CELLS: Final = 14
+"""A column is no wider than that for the sake of its title."""
+
+
+class Contents(NamedTuple):
+    """The cells of a column in the rows that were seen since the last question."""
+
+    width_cells: int
+    numeric: bool
+    """All of them are numbers."""
+
+
+NOTHING_SEEN: Final = Contents(0, numeric=True)
+
+
+def candidates(chosen: Sequence[str] | None, differing: Sequence[str], *, imported: bool) -> tuple[str, ...]:
+    """Names of all columns that the table may show, in the order of the cells in its rows."""
+    if chosen is not None:
+        return (*PINNED, *(name for name in chosen if name not in PINNED))
+    facts = dict.fromkeys((*PINNED, *ROOMY, *(("source",) * imported), "age", "tags"))
+    return (*facts, *differing[:PARAMS_WANTED])
+
+
+def arrange(
+    width_cells: int, chosen: Sequence[str] | None, names: Sequence[str], seen: Mapping[str, Contents]
+) -> tuple[TableColumn, ...]:
+    """The columns in the order in which they are drawn; `names` are the candidates."""
+    made = {name: column_of(name, place, seen.get(name, NOTHING_SEEN)) for place, name in enumerate(names)}
+    if "state" not in made:
+        # A click on the glyphs sorts by what they stand for.
+        made["glyph"] = replace(made["glyph"], key="state")
+    if chosen is not None:
+        return tuple(made.values())
+    base = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
+    first = [name for name in ("source",) if name in made and width_cells >= MIDDLE_CELLS]
+    first = [*base[: base.index("key")], *first, *base[base.index("key") :]]
+    spare = width_cells - GUTTER_CELLS - sum(made[name].width_cells + GAP_CELLS for name in (*PINNED, *first))
+    fitting = []
+    for name in (each for each in names if each.startswith("param:")):
+        needed = made[name].width_cells + GAP_CELLS
+        if needed > spare:
+            break
+        spare -= needed
+        fitting.append(name)
+    at = first.index("key")
+    order = dict.fromkeys((*PINNED, *first[:at], *fitting, *first[at:], *names))
+    return tuple(made[name] for name in order)
+
+
+def has_params(columns: Sequence[TableColumn], chosen: Sequence[str] | None) -> bool:
+    """Whether params stand in columns, so that names need not carry them."""
+    keys = [column.key for column in columns]
+    # Behind the outcome stand those that had no room.
+    last = keys.index("outcome") if chosen is None else len(keys)
+    return any(key.startswith("param:") for key in keys[:last])
+
+
+def column_of(name: str, place: int, seen: Contents) -> TableColumn:
+    """One column, as wide as what was seen in it."""
+    kind = KINDS.get(name)
+    if kind is not None:
+        width = max(kind.least_cells, min(kind.most_cells, seen.width_cells))
+        pinned, flexible = name in PINNED, name == "name"
+        width = kind.least_cells if flexible else width
+        align = "right" if kind.right else "left"
+        return TableColumn(name, kind.title, width, align, flexible, kind.sortable, pinned, place)
+    column = parse_column(name)
+    kind = METRIC if column.kind == "metric" else PARAM
+    title = title_of(column)
+    width = max(kind.least_cells, min(cell_width(title) + 1, TITLE_MAX_CELLS), min(kind.most_cells, seen.width_cells))
+    align = "right" if kind.right or seen.numeric else "left"
+    return TableColumn(name, title, width, align, cell=place)
+
+
+def title_of(column: Column) -> str:
+    """What stands above a param or a metric: the end of its key, where keys differ."""
+    end = {"last": "", "step": " step"}.get(column.aggregate, f" {column.aggregate}")
+    return run_cells.tail(column.key, TITLE_MAX_CELLS - len(end) - 1) + end
+
+
+def contents(cells: Sequence[Cell], before: Contents = NOTHING_SEEN) -> Contents:
+    """What was seen in a column, with what was seen before."""
+    texts = {cell.text for cell in cells} - {"-", ""}
+    width = max((cell_width(text[:64]) for text in texts), default=0)
+    return Contents(max(width, before.width_cells), before.numeric and all(map(is_number, texts)))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is better read from its right end."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def cells_of(
+    name: str,
+    rows: Sequence[RunRow],
+    values: Sequence[Value] | None,
+    now_s: float,
+    *,
+    ascii_only: bool,
+    plain_names: bool,
+) -> list[Cell]:
+    """The cells of a column for some rows; `values` are those the daemon sent for it."""
+    if name.startswith("param:"):
+        key = name.removeprefix("param:")
+        found = values if values is not None else [row.params.get(key) for row in rows]
+        return [Cell("-", "$text-muted") if value is None else Cell(str(value), "$foreground") for value in found]
+    if name.startswith("metric:"):
+        return [
+            Cell("-", "$text-muted")
+            if value is None or isinstance(value, str)
+            else Cell(number(value, 8), "$foreground")
+            for value in (values if values is not None else [None] * len(rows))
+        ]
+    return [fact_cell(row, name, now_s, ascii_only=ascii_only, plain_names=plain_names) for row in rows]
+
+
+def fact_cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool, plain_names: bool) -> Cell:
+    """One fact of a run."""
+    match name:
+        case "tags":
+            return Cell(" ".join(row.tags), "$text-muted")
+        case "state":
+            return Cell(row.state, run_cells.state_style(row))
+        case "age":
+            return Cell(age(now_s - row.started_at_s) if row.started_at_s is not None else "-", "$text-muted")
+        case "sweep" | "job" | "command":
+            return Cell(str(getattr(row, name)), "$text-muted")
+        case "attempt":
+            return Cell(
+                f"{row.attempt}/{row.attempts_max}" if row.attempts_max > 1 else str(row.attempt), "$text-muted"
+            )
+        case "exit":
+            return Cell(row.signal or ("-" if row.exit_code is None else str(row.exit_code)), "$text-muted")
+        case "source":
+            return Cell(trackers.short_name_of(row.tracker), "$text-muted")
+        case "name" if plain_names:
+            return Cell(run_cells.name_text(row, ascii_only=ascii_only), run_cells.name_style(row))
+        case _:
+            return run_cells.cell(row, name, now_s, ascii_only=ascii_only)
