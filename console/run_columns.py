@@ -1,7 +1,7 @@
 """Columns of the run table as clients see them: their names, what can be one, and pages with the chosen ones.
 
-A column is a fact of every run (`duration`), a param (`param:lr`) or a metric (`metric:val/loss:best`). In a list a comma
-within a key is written as `\\,` and a backslash as `\\\\`. Standard library only.
+A column is a fact of every run (`duration`), a param (`param:lr`) or a metric (`metric:val/loss:best`). In a list a
+comma within a key is written as `\\,` and a backslash as `\\\\`. Standard library only.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def parse_column(text: str) -> Column:
     kind, colon, key = text.partition(":")
     if not colon:
         if kind not in FACTS:
-            raise ColumnError(
-                f"there is no column {text!r}; it is param:KEY, metric:KEY:best or one of {facts_words()}"
-            )
+            raise ColumnError(f"there is no column {text!r}; one is param:KEY, metric:KEY:best, {', '.join(FACTS)}")
         return Column("fact", kind)
     if kind == "param" and key:
         return Column("param", key)
@@ -114,12 +112,7 @@ def parse_column(text: str) -> Column:
         if colon and name and aggregate in AGGREGATES:
             return Column("metric", name, aggregate)
         return Column("metric", key, "last")
-    raise ColumnError(f"there is no column {text!r}; it is param:KEY or metric:KEY:best")
-
-
-def facts_words() -> str:
-    """The names of the facts in a sentence."""
-    return ", ".join(FACTS)
+    raise ColumnError(f"there is no column {text!r}; one is param:KEY or metric:KEY:best")
 
 
 def parse_columns(text: str) -> tuple[Column, ...]:

@@ -523,14 +523,14 @@ def test_what_is_no_command_is_refused_in_one_sentence(runs: Home) -> None:
 
 
 def test_the_screens_show_what_was_added() -> None:
-    from console.tui.run_cells import NORMAL, cell, run_facts, side_facts
+    from console.tui.run_cells import cell, long_name, run_facts, side_facts
 
     detail = make_run(7, "train", state="finished", started_ago_s=60.0, took_s=5.0, params={"lr": "0.1"})
     row = detail.row._replace(pinned=True, tags=("best", "paper"))
-    name = next(column for column in NORMAL if column.key == "name")
-    assert cell(row, name, 0.0).text == "◆ train #best #paper lr=0.1"
-    assert cell(row, name, 0.0, ascii_only=True).text == "* train #best #paper lr=0.1"
-    assert cell(detail.row, name, 0.0).text == "train lr=0.1"
+    assert cell(row, "name", 0.0).text == "◆ train #best #paper"
+    assert long_name(row, ()).text == "◆ train #best #paper lr=0.1"
+    assert long_name(row, (), ascii_only=True).text == "* train #best #paper lr=0.1"
+    assert long_name(detail.row, ("lr", "leaves")).text == "train lr=0.1"
     said = {fact.name: fact.value for fact in side_facts(row, 0.0)}
     assert said["tags"] == "best  paper · pinned, nothing deletes it"
     notes = (Note("A", detail.now_s - 60, "ana", "old"), Note("B", detail.now_s, "bob", "new\nline"))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import protocol, trackers
-from console.daemon import launch, log_files, routes_chores, routes_store, translate
+from console.daemon import launch, log_files, routes_chores, routes_store, run_columns, translate
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.references import run_named
@@ -118,8 +118,9 @@ class Routes:
             raise RefusedError(400, f"cannot sort by {sort!r}", f"one of: {', '.join(protocol.SORT_KEYS)}")
         offset, limit = integer(request, "offset", 0), min(integer(request, "limit", 256), PAGE_MAX)
         now_s = time.time()
+        columns = run_columns.asked_columns(query.get("columns"))
 
-        def read() -> tuple[run_table.RunTable, dict[str, dict[str, ChangedLiteral]]]:
+        def read() -> dict[str, Any]:
             with self._database.reading() as cursor:
                 found = run_table.run_table(
                     cursor,
@@ -131,18 +132,13 @@ class Routes:
                     limit=limit,
                     now_s=now_s,
                 )
-                return found, changed_literals(cursor, [entry.id for entry in found.entries])
+                literals = changed_literals(cursor, [entry.id for entry in found.entries])
+                rows = [self._row(entry, literals.get(entry.id)) for entry in found.entries]
+                more = run_columns.with_cells(cursor, rows, found.entries, columns) if columns is not None else {}
+            counts = {"total_count": found.total_count, "matched_count": found.matched_count}
+            return {**counts, "offset": offset, "now_s": now_s, "rows": rows, **more}
 
-        table, literals = await asyncio.to_thread(read)
-        return answer(
-            {
-                "total_count": table.total_count,
-                "matched_count": table.matched_count,
-                "offset": offset,
-                "now_s": now_s,
-                "rows": [self._row(entry, literals.get(entry.id)) for entry in table.entries],
-            }
-        )
+        return answer(await asyncio.to_thread(read))
 
     @guarded
     async def submit(self, request: Request) -> Response:
@@ -348,6 +344,7 @@ def build(
             Route("/changes", routes.changes),
             Route("/runs", routes.runs, methods=["GET"]),
             Route("/runs", routes.submit, methods=["POST"]),
+            *run_columns.ColumnRoutes(opened, changes).table(),
             Route("/adopt", routes.adopt, methods=["POST"]),
             Route(run, routes.run),
             Route(f"{run}/stop", routes.stop, methods=["POST"]),

@@ -12,7 +12,7 @@ from console.daemon import translate
 from console.daemon.http import RefusedError, answer, guarded, integer
 from console.protocol import encode_number
 from console.run_columns import FACTS, Column, ColumnError, ColumnInfo, parse_columns
-from store.queries import run_columns, run_table
+from store.queries import run_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from store.database import Cursor, Database
     from store.queries.run_columns import ParamCount
     from store.queries.run_table import RunEntry
+    from store.series import LatestMetric
 
 PARAMS_MAX: Final = 32
 """Of a run, in the rows of a table; the run itself has them all."""
@@ -69,13 +70,8 @@ class ColumnRoutes:
         if words := query.get("search", "").lower().split():
             columns = tuple(each for each in columns if all(word in each.name.lower() for word in words))
         offset, limit = integer(request, "offset", 0), min(integer(request, "limit", 100), ANSWER_MAX)
-        return answer(
-            {
-                "total_count": len(columns),
-                "run_count": found.run_count,
-                "columns": list(map(list, columns[offset : offset + limit])),
-            }
-        )
+        window = list(map(list, columns[offset : offset + limit]))
+        return answer({"total_count": len(columns), "run_count": found.run_count, "columns": window})
 
     async def _catalogue(self, text: str) -> Catalogue:
         async with self._counting:
@@ -91,7 +87,7 @@ class ColumnRoutes:
             return found
 
     def _count(self, text: str, position: int) -> Catalogue:
-        condition, given = run_table.matching(text, time.time())
+        condition, given = run_columns.matching(text)
         with self._database.reading() as cursor:
             run_count = run_columns.count_runs(cursor, condition, given)
             params = sorted(run_columns.param_counts(cursor, condition, given), key=lambda each: rank(each, run_count))
@@ -129,19 +125,12 @@ def asked_columns(text: str | None) -> tuple[Column, ...] | None:
         raise RefusedError(400, str(error), "`GET /runs/columns` lists what there is") from error
 
 
-def metrics_of(cursor: Cursor, entries: Sequence[RunEntry], columns: Sequence[Column]) -> dict[tuple[int, str], Any]:
-    """What is known of the metrics of these columns, by number of the run and key."""
-    keys = list(dict.fromkeys(column.key for column in columns if column.kind == "metric"))
-    return run_columns.metrics_of_runs(cursor, [entry.no for entry in entries], keys)
-
-
 def with_cells(
-    rows: list[dict[str, Any]],
-    entries: Sequence[RunEntry],
-    columns: Sequence[Column],
-    metrics: dict[tuple[int, str], Any],
+    cursor: Cursor, rows: list[dict[str, Any]], entries: Sequence[RunEntry], columns: Sequence[Column]
 ) -> dict[str, Any]:
-    """The cells of the columns, and the rows with a few params each."""
+    """The cells of the columns; cuts what `rows` say of params down to a few."""
+    keys = list(dict.fromkeys(column.key for column in columns if column.kind == "metric"))
+    metrics = run_columns.metrics_of_runs(cursor, [entry.no for entry in entries], keys)
     cells: dict[str, list[Any]] = {}
     for column in columns:
         if column.kind == "param":
@@ -154,13 +143,12 @@ def with_cells(
     for row, count in zip(rows, more, strict=True):
         if count:
             row["params"] = dict(list(row["params"].items())[:PARAMS_MAX])
-            row["param_sources"] = {
-                key: row["param_sources"][key] for key in row["params"] if key in row["param_sources"]
-            }
+            sources = row["param_sources"]
+            row["param_sources"] = {key: sources[key] for key in row["params"] if key in sources}
     return {"cells": cells, "more_params": more}
 
 
-def metric_cell(entry: RunEntry, latest: Any, aggregate: str) -> float | str | None:
+def metric_cell(entry: RunEntry, latest: LatestMetric | None, aggregate: str) -> float | str | None:
     """One number of a metric of a run, as JSON can carry it."""
     if latest is None:
         return None

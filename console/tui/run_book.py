@@ -118,7 +118,9 @@ class RunBook:
             self._seen[name] = contents(cells, self._seen.get(name, Contents(0, numeric=True)))
         columns = arrange(width_cells, self.chosen, names, self._seen)
         if not has_params(columns, self.chosen):
-            made["name"] = cells_of("name", rows, None, now_s, ascii_only=self._ascii_only, plain_names=False)
+            made["name"] = cells_of(
+                "name", rows, None, now_s, ascii_only=self._ascii_only, plain_names=False, differing=self.differing
+            )
         lines = zip(*made.values(), strict=True)
         return columns, [TableRow(row.id, cells) for row, cells in zip(rows, lines, strict=True)]
 

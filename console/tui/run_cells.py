@@ -26,6 +26,8 @@ from console.tui.text_format import (
 from console.tui.widgets.facts import Fact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from console.protocol import MetricSummary, RunDetail, RunRow, SortKey
 
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
@@ -112,9 +114,7 @@ def cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool = False) -> C
         case "no":
             return Cell(row.label, "$foreground" if row.state in LIVE_STATES else "$text-muted")
         case "name":
-            # Runs of one script have one name: what they were started with tells them apart.
-            params = [params_text(row.params, " ")] * bool(row.params)
-            return Cell(" ".join([name_text(row, ascii_only=ascii_only), *params]), name_style(row))
+            return Cell(name_text(row, ascii_only=ascii_only), name_style(row))
         case "project":
             return Cell(row.project, "$text-muted")
         case "key":
@@ -136,6 +136,13 @@ def cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool = False) -> C
 def name_text(row: RunRow, *, ascii_only: bool = False) -> str:
     """The name of a run between the mark of a pin and its tags."""
     return " ".join([pin_glyph(ascii_only=ascii_only)] * row.pinned + [row.name, *(f"#{tag}" for tag in row.tags)])
+
+
+def long_name(row: RunRow, keys: Sequence[str], *, ascii_only: bool = False) -> Cell:
+    """A name with what the run was started with, as runs of one script have one name; only these keys, if any."""
+    params = {key: row.params[key] for key in keys if key in row.params} if keys else row.params
+    text = " ".join([name_text(row, ascii_only=ascii_only)] + [params_text(params, " ")] * bool(params))
+    return Cell(text, name_style(row))
 
 
 def name_style(row: RunRow) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from console import trackers
 from console.run_columns import Column, parse_column
@@ -25,6 +25,8 @@ ROOMY: Final = ("project", "key", "metric", "best", "step", "duration", "started
 """What the table shows by itself besides params, by how much room it has."""
 MIDDLE_CELLS: Final = 90
 ROOMY_CELLS: Final = 118
+NAME_CELLS: Final = 20
+"""A name has that much room, if it needs it, before params have any."""
 PARAMS_WANTED: Final = 12
 """Params that differ, of which as many as fit stand before the metric and the others behind all else."""
 
@@ -75,6 +77,7 @@ class Contents(NamedTuple):
     """All of them are numbers."""
 
 
+NO_VALUE: Final = Cell("-", "$text-muted")
 NOTHING_SEEN: Final = Contents(0, numeric=True)
 
 
@@ -99,7 +102,11 @@ def arrange(
     base = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
     first = [name for name in ("source",) if name in made and width_cells >= MIDDLE_CELLS]
     first = [*base[: base.index("key")], *first, *base[base.index("key") :]]
+    # What names and outcomes say is cut before anything of the others is left out.
+    outcome, wanted = made["outcome"], min(NAME_CELLS, seen.get("name", NOTHING_SEEN).width_cells)
+    made["outcome"] = replace(outcome, width_cells=KINDS["outcome"].least_cells)
     spare = width_cells - GUTTER_CELLS - sum(made[name].width_cells + GAP_CELLS for name in (*PINNED, *first))
+    spare -= max(0, wanted - made["name"].width_cells)
     fitting = []
     for name in (each for each in names if each.startswith("param:")):
         needed = made[name].width_cells + GAP_CELLS
@@ -107,8 +114,13 @@ def arrange(
             break
         spare -= needed
         fitting.append(name)
+    made["outcome"] = replace(
+        outcome, width_cells=min(outcome.width_cells, made["outcome"].width_cells + max(0, spare))
+    )
     at = first.index("key")
-    order = dict.fromkeys((*PINNED, *first[:at], *fitting, *first[at:], *names))
+    ending = first[at:] if spare >= 0 else first[at + 1 :]
+    params = [name for name in names if name.startswith("param:")]
+    order = dict.fromkeys((*PINNED, *first[:at], *fitting, *ending, *params, *names))
     return tuple(made[name] for name in order)
 
 
@@ -127,14 +139,17 @@ def column_of(name: str, place: int, seen: Contents) -> TableColumn:
         width = max(kind.least_cells, min(kind.most_cells, seen.width_cells))
         pinned, flexible = name in PINNED, name == "name"
         width = kind.least_cells if flexible else width
-        align = "right" if kind.right else "left"
-        return TableColumn(name, kind.title, width, align, flexible, kind.sortable, pinned, place)
+        return TableColumn(name, kind.title, width, aligned(kind.right), flexible, kind.sortable, pinned, place)
     column = parse_column(name)
     kind = METRIC if column.kind == "metric" else PARAM
     title = title_of(column)
     width = max(kind.least_cells, min(cell_width(title) + 1, TITLE_MAX_CELLS), min(kind.most_cells, seen.width_cells))
-    align = "right" if kind.right or seen.numeric else "left"
-    return TableColumn(name, title, width, align, cell=place)
+    return TableColumn(name, title, width, aligned(kind.right or seen.numeric), cell=place)
+
+
+def aligned(right: bool) -> Literal["left", "right"]:
+    """Numbers are read from their right end."""
+    return "right" if right else "left"
 
 
 def title_of(column: Column) -> str:
@@ -167,23 +182,26 @@ def cells_of(
     *,
     ascii_only: bool,
     plain_names: bool,
+    differing: Sequence[str] = (),
 ) -> list[Cell]:
-    """The cells of a column for some rows; `values` are those the daemon sent for it."""
+    """The cells of a column for some rows; `values` are those the daemon sent for it.
+
+    Unless `plain_names` says that columns tell runs apart, a name carries params: those that differ, where known.
+    """
+    if name == "name" and not plain_names:
+        keys = [each.removeprefix("param:") for each in differing]
+        return [run_cells.long_name(row, keys, ascii_only=ascii_only) for row in rows]
     if name.startswith("param:"):
         key = name.removeprefix("param:")
         found = values if values is not None else [row.params.get(key) for row in rows]
-        return [Cell("-", "$text-muted") if value is None else Cell(str(value), "$foreground") for value in found]
+        return [NO_VALUE if value is None else Cell(str(value), "$foreground") for value in found]
     if name.startswith("metric:"):
-        return [
-            Cell("-", "$text-muted")
-            if value is None or isinstance(value, str)
-            else Cell(number(value, 8), "$foreground")
-            for value in (values if values is not None else [None] * len(rows))
-        ]
-    return [fact_cell(row, name, now_s, ascii_only=ascii_only, plain_names=plain_names) for row in rows]
+        numbers = [None if isinstance(value, str) else value for value in values or [None] * len(rows)]
+        return [NO_VALUE if value is None else Cell(number(value, 8), "$foreground") for value in numbers]
+    return [fact_cell(row, name, now_s, ascii_only=ascii_only) for row in rows]
 
 
-def fact_cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool, plain_names: bool) -> Cell:
+def fact_cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool) -> Cell:
     """One fact of a run."""
     match name:
         case "tags":
@@ -195,14 +213,11 @@ def fact_cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool, plain_n
         case "sweep" | "job" | "command":
             return Cell(str(getattr(row, name)), "$text-muted")
         case "attempt":
-            return Cell(
-                f"{row.attempt}/{row.attempts_max}" if row.attempts_max > 1 else str(row.attempt), "$text-muted"
-            )
+            of = f"/{row.attempts_max}" * (row.attempts_max > 1)
+            return Cell(f"{row.attempt}{of}", "$text-muted")
         case "exit":
             return Cell(row.signal or ("-" if row.exit_code is None else str(row.exit_code)), "$text-muted")
         case "source":
             return Cell(trackers.short_name_of(row.tracker), "$text-muted")
-        case "name" if plain_names:
-            return Cell(run_cells.name_text(row, ascii_only=ascii_only), run_cells.name_style(row))
         case _:
             return run_cells.cell(row, name, now_s, ascii_only=ascii_only)

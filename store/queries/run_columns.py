@@ -1,10 +1,11 @@
-"""What can be a column of the run table: params and metrics with how many runs have them, and metric cells of a page."""
+"""What can be a column of the run table: params and metrics with how many runs have them; metric cells of a page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.points import HAND_SOURCE
+from store.queries.run_table import MATCHES
 from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ METRIC_COUNTS: Final = """
     ) join metric_key on metric_key.id = key_id
 """
 MATCHING: Final = "where run_no in (select run.no from run where {condition})"
+
+
+def matching(text: str) -> tuple[str, dict[str, Any]]:
+    """The condition on `run` that a filter means, with its parameters; empty for one that lets all through."""
+    words = text.lower().split()[:20]
+    given = {f"word_{position}": word for position, word in enumerate(words)}
+    return " and ".join(MATCHES.format(word=f"${name}") for name in given), given
 
 
 def param_counts(cursor: Cursor, condition: str, given: Mapping[str, Any]) -> list[ParamCount]:

@@ -217,7 +217,7 @@ class RunsScreen(FootplateScreen):
 
     def _put_all_rows(self) -> None:
         """Columns or widths changed."""
-        for offset in self._book.offsets():
+        for offset in self._book.offsets() or (0,):
             self._put_rows(offset)
         if any(map(self._book.lacks_values, self._book.offsets())):
             self._table.invalidate()

@@ -1,0 +1,130 @@
+"""Which columns the table of runs shows, how wide they are, and the way to those that do not fit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from console.tui.table_columns import Contents, arrange, candidates, cells_of, contents, has_params
+from console.tui.table_layout import Cell, TableColumn, lay_out
+from console.tui.text_format import age
+from console.tui.widgets.virtual_table import VirtualTable
+from tests.tui.pilots import opened, press, screen_text
+from tests.tui.stand_in import Box, make_run, summary
+
+DIFFERING = ("param:lr", "param:seed", "param:model")
+SEEN = {
+    "name": Contents(12, numeric=False),
+    "key": Contents(9, numeric=False),
+    "outcome": Contents(2, numeric=False),
+    "param:lr": Contents(4, numeric=True),
+    "param:seed": Contents(2, numeric=True),
+    "param:model": Contents(30, numeric=False),
+}
+
+
+def shown(width_cells: int, chosen: tuple[str, ...] | None = None) -> tuple[list[str], tuple[TableColumn, ...]]:
+    """The keys of what is drawn in a table of this width, and all columns."""
+    names = candidates(chosen, DIFFERING, imported=False)
+    columns = arrange(width_cells, chosen, names, SEEN)
+    return [columns[slot.index].key for slot in lay_out(columns, width_cells).slots], columns
+
+
+@pytest.mark.parametrize("width_cells", [58, 72, 80, 100, 125, 200])
+def test_what_a_run_came_to_is_always_in_sight(width_cells: int) -> None:
+    keys, _ = shown(width_cells)
+    assert {"no", "name", "metric", "duration", "outcome"} <= set(keys)
+
+
+def test_params_that_differ_stand_before_the_metric_as_far_as_they_fit() -> None:
+    keys, columns = shown(80)
+    assert keys[2:7] == ["name", "param:lr", "param:seed", "key", "metric"]
+    assert has_params(columns, None)
+    keys = [column.key for column in columns]
+    assert keys[keys.index("outcome") + 1] == "param:model", "the first that has no room"
+    assert "param:model" in shown(140)[0]
+    assert not has_params(shown(58)[1], None)
+
+
+def test_chosen_columns_stand_in_the_order_of_the_choice() -> None:
+    keys, columns = shown(120, ("param:model", "age", "param:lr"))
+    assert keys == ["state", "no", "name", "param:model", "age", "param:lr"]
+    by_key = {column.key: column for column in columns}
+    assert by_key["param:model"].width_cells == 20, "long texts are cut"
+    assert by_key["param:lr"].align == "right"
+    assert by_key["param:model"].align == "left"
+
+
+def test_a_column_is_as_wide_as_what_was_seen_and_does_not_shrink() -> None:
+    first = contents([Cell("12"), Cell("-"), Cell("1e-3")])
+    assert first == Contents(4, numeric=True)
+    assert contents([Cell("7")], first) == Contents(4, numeric=True)
+    assert contents([Cell("模型")], first) == Contents(4, numeric=False)
+
+
+def test_values_that_are_not_there_are_dashes() -> None:
+    rows = [make_run(1, "a", params={"lr": "0.1"}).row, make_run(2, "b").row]
+    said = cells_of("param:lr", rows, None, 0.0, ascii_only=False, plain_names=True)
+    assert [cell.text for cell in said] == ["0.1", "-"]
+    said = cells_of("metric:loss:best", rows, (0.25, None), 0.0, ascii_only=False, plain_names=True)
+    assert [cell.text for cell in said] == ["0.25", "-"]
+
+
+def test_an_age_has_one_unit() -> None:
+    assert [age(seconds) for seconds in (-5.0, 30.0, 90.0, 7200.0, 3 * 86400.0, 400 * 86400.0, 1e12)] == [
+        *("now", "now", "1m", "2h", "3d", "57w", "999w"),
+    ]
+
+
+def wide_box() -> Box:
+    """Runs of a sweep with more params than a narrow table has room for."""
+    keys = ("alpha", "beta", "gamma", "delta", "eta")
+    return Box(
+        [
+            make_run(
+                no,
+                "sweep",
+                params={"fixed": "1", **{key: f"{key}-{no * (place + 3)}" for place, key in enumerate(keys)}},
+                metrics=(summary("val/acc", 0.8, 100),),
+                started_ago_s=1000.0 - no,
+            )
+            for no in range(1, 6)
+        ]
+    )
+
+
+def test_the_table_picks_what_differs_and_scrolls_beside_the_names() -> None:
+    async def drive() -> None:
+        async with opened(wide_box(), size=(80, 24)) as (app, pilot):
+            first = screen_text(app)
+            header = first.splitlines()[3]
+            assert "›" in header
+            assert "fixed" not in header
+            await press(pilot, *(["right"] * 30))
+            assert app.front.query_one(VirtualTable).hidden_columns[1] == 0
+            later = screen_text(app).splitlines()
+            assert "‹" in later[3]
+            assert "tags" in later[3]
+            assert "r5" in later[4]
+            assert "sweep" in later[4]
+            await press(pilot, *(["left"] * 40))
+            assert screen_text(app).splitlines()[3] == header
+
+    asyncio.run(drive())
+
+
+def test_columns_are_asked_for_again_under_another_filter() -> None:
+    async def drive() -> None:
+        box = wide_box()
+        for detail in box.details[:2]:
+            detail.row.params["beta"] = "same"
+        async with opened(box, size=(200, 60)) as (app, pilot):
+            assert "beta" in screen_text(app).splitlines()[3]
+            box.details = box.details[:2]
+            await press(pilot, "slash", *"sweep", "enter")
+            header = screen_text(app).splitlines()[3]
+            assert "beta" not in header
+            assert "alpha" in header
+
+    asyncio.run(drive())
