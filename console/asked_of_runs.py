@@ -76,3 +76,49 @@ def archive(client: Client, run_id: str, actor: str) -> int:
     if error := state.get("error"):
         raise DaemonRefused(str(error["message"]), str(error["hint"]), int(error["status"]))
     return int(state["result"]["freed_bytes"])
+
+
+class ClonePlan(NamedTuple):
+    """What a run with another command would be; secrets are masked in it."""
+
+    command: str
+    changes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    """Words that give way to others."""
+    params: tuple[tuple[str, str | None, str | None], ...]
+    """Params that would differ: name, value of the run, value then; None for one that is not there."""
+    name: str
+    folder: str
+
+
+def plan_clone(client: Client, run_id: str, argv: Sequence[str] | None) -> ClonePlan:
+    """What a run once more with these words would be; None asks for the words it has. Raises ClientError."""
+    found = client.post("/clone", {"run": run_id, "plan": True} | ({} if argv is None else {"argv": list(argv)}))
+    changes = tuple((tuple(before), tuple(after)) for before, after in found["changes"])
+    params = tuple((str(key), before, after) for key, before, after in found["params"])
+    return pick(ClonePlan, found, changes=changes, params=params)
+
+
+def clone(client: Client, run_id: str, argv: Sequence[str], context: Mapping[str, Json]) -> tuple[NewRun, ...]:
+    """Enqueue a run with these words in place of those that are shown of it. Raises ClientError."""
+    return new_runs(client.post("/clone", {**context, "run": run_id, "argv": list(argv)}))
+
+
+class JobPlan(NamedTuple):
+    """What starting a job would be."""
+
+    command: str
+    name: str
+    typical_s: float | None
+    """How long its runs take; None where none has finished yet."""
+    notes: tuple[str, ...]
+
+
+def plan_job(client: Client, asked: Mapping[str, Json], context: Mapping[str, Json]) -> JobPlan:
+    """What a job with these params would execute. `asked` has folder, job, params, followers. Raises ClientError."""
+    found = client.post("/jobs", {**context, **asked, "plan": True})
+    return pick(JobPlan, found, notes=tuple(found["notes"]))
+
+
+def start_job(client: Client, asked: Mapping[str, Json], context: Mapping[str, Json]) -> tuple[NewRun, ...]:
+    """Enqueue a job, and what comes after it. Raises ClientError."""
+    return new_runs(client.post("/jobs", {**context, **asked}))

@@ -28,6 +28,11 @@ class ProjectJob(NamedTuple):
     pending: str = ""
     """What it will start for once its cooldown is over."""
     note: str = ""
+    params: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Its parameters with their defaults."""
+    description: str = ""
+    followers: tuple[str, ...] = ()
+    """The jobs that come after it."""
 
 
 class Attention(NamedTuple):
@@ -78,7 +83,7 @@ def decode_project(data: dict[str, Json]) -> Project:
     """A watched project from its JSON object."""
     jobs = []
     for job in data["jobs"]:
-        lists = {name: tuple(job.get(name, ())) for name in ("after", "on_change", "last_runs")}
+        lists = {name: tuple(job.get(name, ())) for name in ("after", "on_change", "last_runs", "followers")}
         jobs.append(pick(ProjectJob, job, **lists))
     attention = tuple(pick(Attention, each) for each in data["attention"])
     return pick(Project, data, jobs=tuple(jobs), attention=attention, diff=tuple(data["diff"]))

@@ -19,6 +19,7 @@ from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
 from console.daemon.references import run_named
 from console.daemon.routes_artifacts import ArtifactRoutes
+from console.daemon.routes_clone import CloneRoutes
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_devices import DeviceRoutes
 from console.daemon.routes_imports import ImportRoutes
@@ -355,6 +356,7 @@ def build(
             Route(f"{run}/log/search", routes.search_log),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
+            *CloneRoutes(home, opened, keeper).table(),
             *ProjectRoutes(projects).table(),
             *DeviceRoutes(devices).table(),
             *ImportRoutes(imports, keeper).table(),

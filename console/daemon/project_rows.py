@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from console.daemon import job_runs
-from console.project.manifest_model import FILE_NAME
+from console.project.manifest_model import FILE_NAME, value_text
 
 if TYPE_CHECKING:
     from console.daemon.projects import Tracked
@@ -44,6 +44,8 @@ def row_of(tracked: Tracked, watch: WatchState) -> dict[str, Any]:
             {
                 "name": job.name,
                 "command": job.command if isinstance(job.command, str) else " ".join(job.command),
+                "params": {name: value_text(value) for name, value in job.params.items()},
+                "description": job.description,
                 "after": [each.job for each in job.after],
                 "on_change": list(job.trigger.on_change) if job.trigger is not None else [],
                 "cron": job.trigger.cron if job.trigger is not None else "",

@@ -74,6 +74,7 @@ def run_actions(scope: Scope, *, note_keys: tuple[str, ...] = ("n", "i")) -> tup
     return (
         Action("stop", ("x",), "stop the run", scope, footer="stop", confirm=True, writes=True),
         Action("retry", ("R",), "retry the run: enqueue it once more", scope, footer="retry", writes=True),
+        Action("clone", ("C",), "clone the run: edit its command, then enqueue it", scope, writes=True),
         Action("requeue", ("Q",), "put it in front of the queue, or an ended one into it", scope, writes=True),
         Action("release", ("L",), "let a held run start", scope, writes=True),
         Action("note", note_keys, "write a note about the run", scope, footer="note", writes=True),
@@ -163,6 +164,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("next_artifact", ("right_square_bracket",), "look at the next file", "artifacts", palette=False),
     Action("previous_artifact", ("left_square_bracket",), "look at the file before", "artifacts", palette=False),
     Action("close", ("escape", "a"), "back to the list, then to the run", "artifacts", palette=False),
+    Action("start_job", ("J",), "start a job of a watched project", "app", writes=True),
     Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False

@@ -194,6 +194,12 @@ class FootplateApp(App[int]):
 
         self.push_screen(HelpScreen(self.front.scope))
 
+    def action_start_job(self) -> None:
+        """Choose a job, fill in its params, look at the command, start it."""
+        from console.tui.screens.jobs import JobsScreen  # here: the first frame does not need it
+
+        self.push_screen(JobsScreen(self.session, self.front.project_name))
+
     def on_project_opened(self, message: ProjectOpened) -> None:
         """The table of runs, filtered by a project's name."""
         self.action_show_runs()

@@ -9,6 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from console.artifact_preview import Preview
+    from console.asked_of_runs import ClonePlan, JobPlan
     from console.protocol import Hit, LogPage, RunDetail, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.watched_projects import Project
@@ -96,6 +97,23 @@ class StopTargetsArrived(Message):
     """The runs that a person wants to stop, as they are now."""
 
     details: tuple[RunDetail, ...]
+
+
+@dataclass
+class ClonePlanned(Message):
+    """What a run with another command would be."""
+
+    asked_no: int
+    """Of the text it was asked for; answers to older ones are dropped."""
+    plan: ClonePlan
+
+
+@dataclass
+class JobPlanned(Message):
+    """What a job with these params would execute."""
+
+    asked_no: int
+    plan: JobPlan
 
 
 @dataclass

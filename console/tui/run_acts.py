@@ -91,7 +91,9 @@ def act_title(act: Act, rows: Sequence[RunRow]) -> str:
 
 def act_question(act: Act, rows: Sequence[RunRow], left_out: Sequence[str] = ()) -> Content:
     """What an act on these runs means."""
-    parts = [named_rows(rows), Content(""), Content(act.consequence)]
+    parts = [named_rows(rows)]
+    if act.consequence:
+        parts += [Content(""), Content(act.consequence)]
     if left_out:
         count = len(left_out)
         words = f"{count} marked run{'s' if count > 1 else ''} left out: {visible(left_out[0])}"
@@ -120,7 +122,7 @@ def stop_question(details: Sequence[RunDetail], left_out: Sequence[str] = ()) ->
         )
         return Content.assemble(head, "\n\n", signals)
     asked = act_question(ACTS["stop"], [detail.row for detail in details], left_out)
-    return Content.assemble(asked, "\n\n" if left_out else "\n", signals)
+    return Content.assemble(asked, "\n\n", signals)
 
 
 def has_ended(row: RunRow) -> bool:

@@ -47,7 +47,7 @@ class Box:
     pinned_metrics: list[tuple[str, str, str, str]] = field(default_factory=list)
     projects: list[dict[str, Json]] = field(default_factory=list)
     posted: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
-    answers: dict[str, dict[str, Json]] = field(default_factory=dict)
+    answers: dict[str, dict[str, Json] | Callable[[Mapping[str, Json]], dict[str, Json]]] = field(default_factory=dict)
     """What a write is answered with, by its path; else an empty object."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -178,7 +178,8 @@ class StandIn(Client):
             raise self.box.refusal
         self.box.posted.append((path, body))
         self.box.tell()
-        return self.box.answers.get(path, {})
+        answer = self.box.answers.get(path, {})
+        return answer(body) if callable(answer) else answer
 
     def post_known(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
         return self.post(path, body)

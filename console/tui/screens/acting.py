@@ -147,6 +147,17 @@ class ActsOnRuns(Screen[None]):
 
         self.send(f"retry:{','.join(ids)}", f"retry {names(rows)}", retry)
 
+    def action_clone(self) -> None:
+        """Edit the command of the run under the cursor, then enqueue it."""
+        row = self.run_under_cursor
+        reason = "there is no run under the cursor" if row is None else run_acts.refusal("clone", row)
+        if row is None or reason:
+            self.say(reason)
+            return
+        from console.tui.screens.clone import CloneScreen  # here: the first frame does not need it
+
+        self.app.push_screen(CloneScreen(self.session, row))
+
     def action_requeue(self) -> None:
         """Put waiting runs in front; have ended ones wait for a slot once more."""
         self.act_on_runs("requeue", self._requeue)

@@ -39,6 +39,11 @@ class FootplateScreen(ActsOnRuns):
     """
 
     @property
+    def project_name(self) -> str:
+        """The project whose jobs a person means here; empty for none in particular."""
+        return row.project if (row := self.run_under_cursor) is not None else ""
+
+    @property
     def present(self) -> bool:
         """Its parts are there."""
         return is_present(self, self)

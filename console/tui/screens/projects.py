@@ -67,6 +67,11 @@ class ProjectsScreen(FootplateScreen):
         key = self.query_one(VirtualTable).cursor_key
         return next((each for each in self._projects if each.root == key), None)
 
+    @property
+    def project_name(self) -> str:
+        """That of the one under the cursor."""
+        return project.name if (project := self.project) is not None else ""
+
     def refresh_data(self) -> None:
         """Ask for all of them; there are few."""
 
