@@ -47,7 +47,7 @@ COMMANDS: Final[dict[str, str]] = {
     "log": "add a metric to a run by hand",
     "reparse": "read the metrics of an ended run from its log once more",
     "audit": "who asked for what and when, and whether that record is whole",
-    "export": "runs with everything about them, as JSON or CSV",
+    "export": "runs as CSV, JSON, Parquet or Markdown, or everything about them",
     "backup": "copy the index while it is in use",
     "rebuild": "build the index anew from the run directories",
     "du": "what takes the disk, by project and by run",

@@ -17,7 +17,7 @@ PACK: Final = re.compile(rf"(\.(gone|new)-)?{ULID}(\.code)?\.tar\.gz")
 BACKUP: Final = re.compile(r"index-\d{8}T\d{9}Z\.duckdb|index\.tmp(\.wal)?")
 FILE: Final = re.compile(
     r"(index\.duckdb(\.wal|\.restoring)?|index\.suspect|commands[^/]*\.(jsonl|head)|socket\.path|local\.json"
-    r"|queue\.json|daemon\.(sock|json|log|stopped|failing|deaths))(\.\d+\.tmp)?"
+    r"|queue\.json|export-\d+\.parquet|daemon\.(sock|json|log|stopped|failing|deaths))(\.\d+\.tmp)?"
 )
 LOCK: Final = "daemon.lock"
 """Goes last: who holds it keeps daemons away meanwhile."""

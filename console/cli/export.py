@@ -1,4 +1,4 @@
-"""`footplate export`: runs with everything about them, as JSON or CSV, in the same bytes for the same content."""
+"""`footplate export`: runs as a table, or with everything about them, in the same bytes for the same content."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PIECE_BYTES: Final = 1 << 18
+FORMATS: Final = ("csv", "json", "parquet", "markdown")
 FIRST_BYTE_TIMEOUT_S: Final = 600.0
 """Sorting the points of a run with tens of millions takes its time."""
 
@@ -22,17 +23,27 @@ FIRST_BYTE_TIMEOUT_S: Final = 600.0
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("runs", nargs="*", metavar="run", help="r12, 12, its id, or its first characters; else all")
+    parser.add_argument("--format", choices=FORMATS, help="the run table: one line a run, in this format")
+    parser.add_argument("--metrics", action="store_true", help="with csv or parquet: the points of metrics instead")
+    parser.add_argument("--filter", default="", metavar="TEXT", help="only runs that fit, as in `footplate runs TEXT`")
+    parser.add_argument("--state", default="", help="only these states, separated by commas")
+    parser.add_argument(
+        "--columns", default="", metavar="A,B", help="such as run,state,params.lr,metrics.loss,metrics.auc.best"
+    )
     parser.add_argument("--json", action="store_true", help="everything about the runs, as JSON")
     parser.add_argument("--csv", action="store_true", help="the points of their metrics only, as CSV")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to this file, which appears when it is whole")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
 
 def execute(options: Namespace) -> int:
     """Copy the daemon's stream to a file or to stdout."""
-    if options.json == options.csv:
-        return output.usage_error("give --json for everything, or --csv for the points of metrics")
-    query = {"format": "csv" if options.csv else "json", "runs": ",".join(options.runs) or None}
-    target = with_query("/store/export", query)
+    problem = misfit(options)
+    if problem:
+        return output.usage_error(problem)
+    if options.output is not None and not options.force and os.path.lexists(options.output):
+        raise ClientError(f"{options.output} is there already", "--force replaces it; nothing was written")
+    target = target_of(options)
     if options.output is None:
         for piece in stream(target):
             sys.stdout.buffer.write(piece)
@@ -43,13 +54,58 @@ def execute(options: Namespace) -> int:
         with created(temporary) as file:
             for piece in stream(target):
                 file.write(piece)
-        os.replace(temporary, options.output)
+        put_in_place(temporary, options.output, force=options.force)
     except OSError as error:
         raise ClientError(f"cannot write {options.output}: {error.strerror or error}", "name another file") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     return 0
+
+
+def misfit(options: Namespace) -> str:
+    """Why the options do not go together; empty when they do."""
+    if sum([options.json, options.csv, options.format is not None]) != 1:
+        return "give --format for the run table, --json for everything, or --csv for the points of metrics"
+    if options.format is None and (options.metrics or options.filter or options.state or options.columns):
+        return "--metrics, --filter, --state and --columns go with --format"
+    if options.metrics and options.format not in ("csv", "parquet"):
+        return "the points of metrics are exported as csv or parquet"
+    if options.metrics and options.columns:
+        return "--columns chooses columns of the run table, not of points"
+    if options.runs and (options.filter or options.state):
+        return "name runs, or give a filter"
+    if options.format == "parquet" and options.output is None and sys.stdout.isatty():
+        return "Parquet is nothing for a terminal: -o FILE, or a pipe"
+    return ""
+
+
+def target_of(options: Namespace) -> str:
+    """What is asked of the daemon."""
+    runs = ",".join(options.runs) or None
+    if options.format is None:
+        return with_query("/store/export", {"format": "csv" if options.csv else "json", "runs": runs})
+    query = {
+        "format": options.format,
+        "runs": runs,
+        "text": options.filter or None,
+        "states": options.state or None,
+        "columns": options.columns or None,
+    }
+    return with_query("/export/points" if options.metrics else "/export/runs", query)
+
+
+def put_in_place(temporary: str, path: str, *, force: bool) -> None:
+    """Give a whole file its name; without `force` only where there is none meanwhile. Raises OSError."""
+    if force:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.rename(temporary, path)
 
 
 def created(path: str) -> BinaryIO:
@@ -71,6 +127,11 @@ def stream(target: str) -> Iterator[bytes]:
             answer.begin()
             if answer.status >= 400:
                 raise refusal(answer.status, answer.read())
+            if (left_out := answer.getheader("x-left-out", "0")) != "0":
+                print(
+                    f"footplate: {left_out} more params and metrics are no columns; --columns names them",
+                    file=sys.stderr,
+                )
             while piece := answer.read(PIECE_BYTES):
                 yield piece
         except (OSError, HTTPException) as error:

@@ -22,6 +22,7 @@ from console.daemon.routes_artifacts import ArtifactRoutes
 from console.daemon.routes_clone import CloneRoutes
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_devices import DeviceRoutes
+from console.daemon.routes_export import ExportRoutes
 from console.daemon.routes_imports import ImportRoutes
 from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_names import NameRoutes
@@ -362,6 +363,7 @@ def build(
             *ImportRoutes(imports, keeper).table(),
             *ArtifactRoutes(opened).table(),
             *NameRoutes(opened).table(),
+            *ExportRoutes(home, opened).table(),
             *routes_chores.routes(home, opened, keeper),
             *PeopleRoutes(home, opened, keeper).table(),
             *routes_store.routes(home, opened, keeper, upkeep),
