@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         RunDetail,
         RunPage,
         Series,
-        SortKey,
         Status,
         Submitted,
     )
@@ -82,11 +81,12 @@ class DaemonUnavailable(ClientError):
 
 
 class DaemonRefused(ClientError):
-    """The daemon answered with an error; `status` is the HTTP status."""
+    """The daemon answered with an error; `status` is the HTTP status, `facts` all that it says of it."""
 
-    def __init__(self, message: str, hint: str, status: int) -> None:
+    def __init__(self, message: str, hint: str, status: int, facts: dict[str, Json] | None = None) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.facts = facts or {}
 
 
 class Client:
@@ -109,12 +109,12 @@ class Client:
         *,
         text: str = "",
         states: str = "",
-        sort: SortKey = "started",
+        sort: str = "started",
         descending: bool = True,
         offset: int = 0,
         limit: int = 256,
     ) -> RunPage:
-        """A page of the run table; `text` filters on name, command, project, params and rN; `states` is "a,b,c"."""
+        """A page of the run table: runs that fit the query `text`, by the field `sort`; `states` is "a,b,c"."""
         query = {"text": text, "states": states, "sort": sort, "descending": int(descending)}
         return protocol.decode_page(self.get("/runs", query | {"offset": offset, "limit": limit}))
 
@@ -271,7 +271,7 @@ def refusal(status: int, answer: bytes) -> DaemonRefused:
     """The error that an answer with a status of 400 or more stands for."""
     try:
         error = json.loads(answer)["error"]
-        return DaemonRefused(str(error["message"]), str(error.get("hint", "")), status)
+        return DaemonRefused(str(error["message"]), str(error.get("hint", "")), status, error)
     except (ValueError, KeyError, TypeError):
         return DaemonRefused(f"the daemon answered with HTTP status {status}", "see daemon.log", status)
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from console import protocol
+from console import run_queries
 from console.cli import output
-from console.client import Client
+from console.client import Client, DaemonRefused
+from console.tui import text_format
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from console.run_queries import Fault
+
 PAGE_ROWS = 10_000
+INDENT = " " * 11
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("text", nargs="*", help="only runs whose name, command, project or params hold these words")
+    parser.add_argument(
+        "query", nargs="*", help="only runs that fit: words, or conditions such as 'val/acc > 0.8 and lr < 1e-3'"
+    )
     parser.add_argument("--state", default="", help="only these states, separated by commas")
-    parser.add_argument("--sort", choices=protocol.SORT_KEYS, default="started", help="order (default: %(default)s)")
+    parser.add_argument(
+        "--sort",
+        metavar="FIELD",
+        default="started",
+        help="order by a fact, a param or a metric, such as duration, lr or 'best(val/acc)' (default: %(default)s)",
+    )
     parser.add_argument("--reverse", action="store_true", help="smallest, or oldest, first")
     parser.add_argument("-n", "--limit", type=int, default=20, help="how many (default: %(default)s)")
     parser.add_argument("--all", action="store_true", help="all of them")
@@ -28,13 +39,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Print a page of runs."""
-    page = Client().runs(
-        text=" ".join(options.text),
-        states=options.state,
-        sort=options.sort,
-        descending=not options.reverse,
-        limit=PAGE_ROWS if options.all else max(1, options.limit),
-    )
+    text = " ".join(options.query)
+    if fault := run_queries.too_long(text):
+        return query_error(text, fault)
+    try:
+        page = Client().runs(
+            text=text,
+            states=options.state,
+            sort=options.sort,
+            descending=not options.reverse,
+            limit=PAGE_ROWS if options.all else max(1, options.limit),
+        )
+    except DaemonRefused as error:
+        if fault := run_queries.fault_of(error):
+            return query_error(text if fault.of == "text" else options.sort, fault)
+        raise
     if options.json:
         output.print_json(page)
     elif page.rows:
@@ -46,3 +65,15 @@ def execute(options: Namespace) -> int:
     else:
         print("no runs yet; start one: footplate run -- python train.py, or look around: footplate demo")
     return 0
+
+
+def query_error(text: str, fault: Fault) -> int:
+    """Say what is wrong with a query, with carets under the place; returns the exit code for that."""
+    # One cell a character, or the carets would not stand where they belong.
+    plain = "".join(each if text_format.cell_width(each) == 1 and each.isprintable() else "?" for each in text)
+    line, carets = run_queries.caret_lines(plain, fault, output.terminal_width() - len(INDENT))
+    code = output.usage_error(text_format.visible(fault.message))
+    print(f"{INDENT}{line}\n{INDENT}{carets}", file=sys.stderr)
+    if fault.hint:
+        print(f"{INDENT}{text_format.visible(fault.hint)}", file=sys.stderr)
+    return code

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from console.daemon import launch, pause
 from console.jobs.spec import SpecError
 from store import database
+from store.query_language.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,10 +47,14 @@ def guarded(
 
     @wraps(handler)
     async def run(routes: Shared, request: Request) -> Response:
+        where: dict[str, Any] = {}
         try:
             return await handler(routes, request)
         except RefusedError as error:
             status, message, hint = error.status, str(error), error.hint
+        except QueryError as error:
+            status, message, hint = 400, error.message, error.hint
+            where = {"column_start": error.column_start, "column_end": error.column_end, "of": error.of}
         except SpecError as error:
             status, message, hint = 400, str(error), ""
         except queue.Full:
@@ -57,7 +62,8 @@ def guarded(
         except (OSError, database.Error) as error:
             paused = pause.words_of(error)
             status, message, hint = (503, paused, pause.HINT) if paused else (500, str(error).splitlines()[0], LOG_HINT)
-        return answer({"error": {"message": launch.readable(message), "hint": launch.readable(hint)}}, status)
+        words = {"message": launch.readable(message), "hint": launch.readable(hint)}
+        return answer({"error": words | where}, status)
 
     return run
 

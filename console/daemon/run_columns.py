@@ -87,8 +87,8 @@ class ColumnRoutes:
             return found
 
     def _count(self, text: str, position: int) -> Catalogue:
-        condition, given = run_columns.matching(text)
         with self._database.reading() as cursor:
+            condition, given = run_columns.matching(cursor, text, time.time())
             run_count = run_columns.count_runs(cursor, condition, given)
             params = sorted(run_columns.param_counts(cursor, condition, given), key=lambda each: rank(each, run_count))
             metrics = run_columns.metric_counts(cursor, condition, given)

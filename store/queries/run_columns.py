@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.points import HAND_SOURCE
-from store.queries.run_table import MATCHES
+from store.query_language.conditions import condition_of
+from store.query_language.names import Names
+from store.query_language.parser import parse
 from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
@@ -48,11 +50,13 @@ METRIC_COUNTS: Final = """
 MATCHING: Final = "where run_no in (select run.no from run where {condition})"
 
 
-def matching(text: str) -> tuple[str, dict[str, Any]]:
-    """The condition on `run` that a filter means, with its parameters; empty for one that lets all through."""
-    words = text.lower().split()[:20]
-    given = {f"word_{position}": word for position, word in enumerate(words)}
-    return " and ".join(MATCHES.format(word=f"${name}") for name in given), given
+def matching(cursor: Cursor, text: str, now_s: float) -> tuple[str, dict[str, Any]]:
+    """The condition on `run` that a query is, with its parameters; empty for one that lets all through.
+
+    Raises QueryError, duckdb.Error.
+    """
+    query = parse(text)
+    return condition_of(query, Names(cursor), now_s) if query.root is not None else ("", {})
 
 
 def param_counts(cursor: Cursor, condition: str, given: Mapping[str, Any]) -> list[ParamCount]:

@@ -1,4 +1,4 @@
-"""The run table: filter, sort and page over the runs of the index, joined with their primary metric."""
+"""Runs of the index, joined with their primary metric: those that a reference, a sweep or a page of the table names."""
 
 from __future__ import annotations
 
@@ -13,30 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from store.database import Cursor
-
-ORDERINGS: Final[dict[str, str]] = {
-    "no": "run.no",
-    "name": "lower(run.name)",
-    "project": "lower(run.project)",
-    "state": "run.state",
-    "metric": "case run.primary_goal when 'maximize' then coalesce(folds.maximum, latest.maximum) "
-    "else coalesce(folds.minimum, latest.minimum) end",
-    "step": "latest.step",
-    "duration": "coalesce(run.ended_at_s, $now_s) - run.started_at_s",
-    "started": "coalesce(run.started_at_s, run.created_at_s)",
-}
-
-SORTED_BY_METRIC: Final = """
-    left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
-    left join (
-        select run_no, key_id, avg(minimum) as minimum, avg(maximum) as maximum from metric_fold group by all
-    ) folds on folds.run_no = run.no and folds.key_id = run.primary_key_id
-"""
-"""What sorting by metric or step needs besides the run."""
-MATCHES: Final = """(contains(run.search_text, {word})
-    or run.id in (select run_id from tag where contains('tag:' || lower(name), {word}))
-    or run.id in (select run_id from note where contains(lower(text), {word})))"""
-"""Whether a run holds a word in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +71,6 @@ class NamedRun(NamedTuple):
     no: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunTable:
-    """A window of the filtered and sorted runs."""
-
-    total_count: int
-    matched_count: int
-    entries: tuple[RunEntry, ...]
-
-
 SELECT: Final = f"""
     select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
         run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
@@ -119,56 +86,6 @@ SELECT: Final = f"""
     left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
     left join metric_key on metric_key.id = run.primary_key_id
 """
-
-
-def run_table(
-    cursor: Cursor,
-    *,
-    text: str,
-    states: Sequence[str],
-    sort: str,
-    descending: bool,
-    offset: int,
-    limit: int,
-    now_s: float,
-) -> RunTable:
-    """A page of runs that hold every word of `text` and whose state is one of `states` (none: any).
-
-    A word may stand in the search text, in a tag (also as `tag:name`) or in a note.
-
-    Runs without a value to sort by come last either way; ties go to the newer run. Raises KeyError for an unknown sort.
-    """
-    conditions: list[str] = []
-    parameters: dict[str, Any] = {}
-    for position, word in enumerate(text.lower().split()[:20]):
-        conditions.append(MATCHES.format(word=f"$word_{position}"))
-        parameters[f"word_{position}"] = word
-    if states:
-        conditions.append("list_contains($states::varchar[], run.state)")
-        parameters["states"] = list(states)
-    where = f"where {' and '.join(conditions)}" if conditions else ""
-    condition = " and ".join(conditions) or "true"
-    counts = f"select count(*), count(*) filter (where {condition}) from run"
-    total, matched = cursor.execute(counts, parameters).fetchone() or (0, 0)
-    if matched <= offset:
-        return RunTable(total, matched, ())
-    ordering = ORDERINGS[sort]
-    if "$now_s" in ordering:
-        parameters["now_s"] = now_s
-    direction = "desc" if descending else "asc"
-    joined = SORTED_BY_METRIC if "latest." in ordering else ""
-    page = f"order by {ordering} {direction} nulls last, run.no desc limit $limit offset $offset"
-    found = cursor.execute(
-        f"select run.no from run {joined} {where} {page}", parameters | {"limit": limit, "offset": offset}
-    ).fetchall()
-    numbers = [no for (no,) in found]
-    if not numbers:
-        return RunTable(total, matched, ())
-    # Tags, metrics and folds of one page only; written out, the numbers tell DuckDB which rows it need not look at.
-    rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
-    entries = {each.no: each for each in map(entry, rows)}
-    # A run that was deleted between the two is left out.
-    return RunTable(total, matched, tuple(entries[no] for no in numbers if no in entries))
 
 
 def find_run(cursor: Cursor, reference: str) -> RunEntry | None:
@@ -219,6 +136,16 @@ def find_runs(cursor: Cursor, references: Sequence[str]) -> tuple[list[NamedRun]
         else:
             found[run.id] = run
     return list(found.values()), missing
+
+
+def runs_by_no(cursor: Cursor, numbers: Sequence[int]) -> list[RunEntry]:
+    """These runs in this order; one that was deleted meanwhile is left out."""
+    if not numbers:
+        return []
+    # Written out, the numbers tell DuckDB which rows it need not look at.
+    rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
+    entries = {each.no: each for each in map(entry, rows)}
+    return [entries[no] for no in numbers if no in entries]
 
 
 def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:

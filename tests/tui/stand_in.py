@@ -19,7 +19,6 @@ from console.protocol import (
     RunPage,
     RunRow,
     Series,
-    SortKey,
     Status,
 )
 from tests.tui import stand_in_columns
@@ -100,7 +99,7 @@ class StandIn(Client):
         *,
         text: str = "",
         states: str = "",  # noqa: ARG002 (the screens do not filter by state yet)
-        sort: SortKey = "started",
+        sort: str = "started",
         descending: bool = True,
         offset: int = 0,
         limit: int = 256,
@@ -218,7 +217,7 @@ class StandIn(Client):
             return Change(self.box.position, self.box.position != since)
 
 
-def sort_value(row: RunRow, sort: SortKey) -> float | str:
+def sort_value(row: RunRow, sort: str) -> float | str:
     """What the daemon would sort by."""
     match sort:
         case "name":

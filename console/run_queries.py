@@ -1,0 +1,47 @@
+"""Queries over runs as clients see them: what is wrong with one, and where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from console.protocol import pick
+
+if TYPE_CHECKING:
+    from console.client import DaemonRefused
+
+TEXT_MAX_CHARACTERS: Final = 4000
+"""The daemon takes no more; a client need not send it first."""
+SHOWN_BEFORE: Final = 60
+"""Characters of a long query that are shown before a fault."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a query; columns count characters from 0, `column_end` is the first behind it."""
+
+    message: str
+    hint: str
+    column_start: int
+    column_end: int
+    of: Literal["text", "sort"]
+    """The query, or the field to sort by."""
+
+
+def fault_of(error: DaemonRefused) -> Fault | None:
+    """The fault that a refusal tells of; None when it is about something else."""
+    return pick(Fault, error.facts) if "column_start" in error.facts else None
+
+
+def too_long(text: str) -> Fault | None:
+    """The fault of a query that is longer than the daemon takes."""
+    if len(text) <= TEXT_MAX_CHARACTERS:
+        return None
+    words = f"the query has {len(text):,} characters; at most {TEXT_MAX_CHARACTERS:,} are taken"
+    return Fault(words, "", TEXT_MAX_CHARACTERS, TEXT_MAX_CHARACTERS + 1, "text")
+
+
+def caret_lines(text: str, fault: Fault, width: int) -> tuple[str, str]:
+    """The query around a fault, and a line of carets to go under it; `text` has one cell a character."""
+    first = max(0, min(fault.column_start, len(text)) - min(SHOWN_BEFORE, width // 2))
+    shown = text[first : first + width]
+    start = fault.column_start - first
+    return shown, " " * start + "^" * max(1, min(fault.column_end - fault.column_start, width - start))

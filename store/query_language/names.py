@@ -1,0 +1,64 @@
+"""Which metrics and params the index has, for those who resolve the names of a query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from store.query_language.facts import FACTS, FLAGS
+
+if TYPE_CHECKING:
+    from store.database import Cursor
+
+SIMILAR: Final = 0.82
+"""Jaro-Winkler similarity from which on a name counts as a near miss."""
+NEAR_SQL: Final = """
+    select name from (
+        select name, max(jaro_winkler_similarity(lower(name), lower($name))
+            + 0.2 * contains(lower(name), lower($name))::int) as likeness
+        from (
+            select name from param_key where $of <> 'metric'
+            union all select name from metric_key where $of <> 'param'
+            union all select unnest($facts::varchar[])
+        ) where length(name) between 1 and 100 group by name
+    ) where likeness >= $similar order by likeness desc, name limit 3
+"""
+
+
+class Names:
+    """Looks keys up in the index; for one query. Raises duckdb.Error."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def metric(self, name: str) -> int | None:
+        """The number of the key of a metric."""
+        return self._id("metric_key", name)
+
+    def param(self, name: str) -> int | None:
+        """The number of the key of a param."""
+        return self._id("param_key", name)
+
+    def near(self, name: str, of: Literal["", "metric", "param"]) -> list[str]:
+        """Names that somebody may have meant, the likeliest first."""
+        facts = [] if of else [*FACTS, *FLAGS]
+        given = {"name": name[:200], "of": of, "facts": facts, "similar": SIMILAR}
+        return [found for (found,) in self._cursor.execute(NEAR_SQL, given).fetchall()]
+
+    def other_goals(self, key_id: int, goal: str) -> bool:
+        """Whether for some run, whose primary metric this is, something else than `goal` is better."""
+        sql = "select 1 from run where primary_key_id = $id and primary_goal <> $goal limit 1"
+        return self._cursor.execute(sql, {"id": key_id, "goal": goal}).fetchone() is not None
+
+    def problem_of_pattern(self, pattern: str) -> str:
+        """What RE2 has against a pattern; empty for nothing."""
+        from store.database import Error
+
+        try:
+            self._cursor.execute("select regexp_matches('', $pattern, 'i')", {"pattern": pattern}).fetchone()
+        except Error as error:
+            return str(error).splitlines()[0].partition(": ")[2]
+        return ""
+
+    def _id(self, table: str, name: str) -> int | None:
+        row = self._cursor.execute(f"select id from {table} where name = $name limit 1", {"name": name}).fetchone()
+        return int(row[0]) if row else None

@@ -1,0 +1,487 @@
+"""The query language: what a query means, where an error points, and that no name can do harm."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store import database
+from store.queries.run_page import run_page
+from store.query_language.errors import QueryError
+from store.query_language.parser import parse
+from store.query_language.tree import And, Comparison, Field, Flag, Has, Node, Not, Or, RunNumber, Value, Word
+from tests.store.query_runs import NOW_S, SampleRun, holds, put_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from store.database import Cursor
+
+HOSTILE = 'x"); drop table run; --'
+RUNS = (
+    SampleRun(
+        1,
+        name="vit-b base",
+        params={"lr": "0.1", "optimizer": "adam", "a b": "1", HOSTILE: "1"},
+        metrics={"val/acc": (0.81, 0.5, 0.9), "loss": (0.2, 0.1, 3.0)},
+        tags=("baseline", "paper"),
+        primary="val/acc",
+        pinned=True,
+    ),
+    SampleRun(
+        2,
+        name="vit-l",
+        state="failed",
+        exit_code=1,
+        cause="CUDA OOM",
+        params={"lr": "1e-4", "optimizer": "SGD", "clip": "inf"},
+        metrics={"val/acc": (math.nan, 0.2, 0.7), "loss": (math.inf, 0.3, 9.0), "lr": (0.05, 0.01, 0.1)},
+        notes=("looks Good to me",),
+        primary="val/acc",
+    ),
+    SampleRun(3, name="eval", project="other", job="eval", params={"lr": "auto"}, started_at_s=NOW_S - 90 * 86400.0),
+    SampleRun(4, state="running", ended_at_s=None, exit_code=None, params={"optimizer": "adamw"}, tags=("Basel",)),
+    SampleRun(
+        5, state="queued", started_at_s=None, ended_at_s=None, exit_code=None, metrics={"m 1": (2.0, None, None)}
+    ),
+    SampleRun(12, name="relu(x)", state="stopped", params={"and": "or"}),
+)
+
+
+@pytest.fixture(scope="module")
+def cursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cursor]:
+    """Of an index with RUNS."""
+    opened = database.open_database(str(tmp_path_factory.mktemp("query") / "index.duckdb"))
+    cursor = opened.cursor()
+    put_runs(cursor, RUNS)
+    yield cursor
+    cursor.close()
+    opened.close()
+
+
+def numbers(cursor: Cursor, text: str, sort: str = "no", *, descending: bool = False) -> list[int]:
+    """The runs that fit, in their order."""
+    page = run_page(cursor, text=text, states=[], sort=sort, descending=descending, offset=0, limit=100, now_s=NOW_S)
+    assert page.matched_count == len(page.entries)
+    assert page.total_count == len(RUNS)
+    return [entry.no for entry in page.entries]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", [1, 2, 3, 4, 5, 12]),
+        ("   ", [1, 2, 3, 4, 5, 12]),
+        # a word is what it always was
+        ("vit", [1, 2]),
+        ("VIT base", [1]),
+        ("good", [2]),
+        ("paper", [1]),
+        ('"vit-b base"', [1]),
+        ('"relu(x)"', [12]),
+        ("'lr=0.1'", [1]),
+        # of params numbers compare as numbers
+        ("lr = 0.1", [1]),
+        ("lr=1e-1", [1]),
+        ("--lr=0.1", [1]),
+        ("lr < 1e-3", [2]),
+        ("lr >= 0", [1, 2]),
+        ("lr != 0.1", [2, 3]),
+        ("not lr = 0.1", [2, 3, 4, 5, 12]),
+        ("lr = auto", [3]),
+        ('lr = "1e-4"', [2]),
+        ('lr = "0.0001"', []),
+        ("clip = inf", [2]),
+        ("clip > 1e300", [2]),
+        ("optimizer = adam", [1]),
+        ("optimizer = ADAM", [1]),
+        ("optimizer ~ ^adam", [1, 4]),
+        ("optimizer !~ ^adam", [2]),
+        ("optimizer ~ ^(sgd|adamw)$ not r4", [2]),
+        ("(optimizer ~ ^(sgd|adamw)$)", [2, 4]),
+        ("optimizer ~ (?-i)^sgd", []),
+        ('"a b" = 1', [1]),
+        ("`a b` = 1", [1]),
+        ('param."a b" = 1', [1]),
+        ('"and" = "or"', [12]),
+        ('and = "or"', [12]),
+        # metrics, the last value unless a form is named
+        ("val/acc > 0.8", [1]),
+        ("last(val/acc) > 0.8", [1]),
+        ("best(val/acc) > 0.6", [1, 2]),
+        ("max(val/acc) > 0.8", [1]),
+        ("min(val/acc) < 0.3", [2]),
+        ("best(loss) < 0.2", [1]),
+        ("BEST(loss) <= 0.3", [1, 2]),
+        ("metric > 0.6", [1, 2]),
+        ("last(metric) > 0.6", [1]),
+        ("`m 1` = 2", [5]),
+        ("best(`m 1`) = 2", []),
+        ("val/acc = nan", [2]),
+        ("val/acc != nan", [1]),
+        ("val/acc > 0", [1]),
+        ("val/acc != 0.81", [2]),
+        ("loss = inf", [2]),
+        ("loss > 1", [2]),
+        # a name that a param and a metric have is the param
+        ("lr > 0.04", [1]),
+        ("metric.lr > 0.04", [2]),
+        ("last(lr) > 0.04", [2]),
+        ("param.lr > 0.04", [1]),
+        # facts
+        ("state = failed", [2]),
+        ("state:failed,stopped", [2, 12]),
+        ("state != finished", [2, 4, 5, 12]),
+        ("project:other", [3]),
+        ("project = OTHER", [3]),
+        ("name ~ ^vit-.$", [2]),
+        ("name:vit", [1, 2]),
+        ("source = footplate", [1, 2, 3, 4, 5, 12]),
+        ("job = eval", [3]),
+        ("job != eval", []),
+        ("cause:oom", [2]),
+        ('cause = "cuda oom"', [2]),
+        ("exit = 1", [2]),
+        ("exit != 0", [2]),
+        ("tag:bas", [1, 4]),
+        ("tag = basel", [4]),
+        ("tag != basel", [1]),
+        ("tag ~ per$", [1]),
+        ("note:GOOD", [2]),
+        ("pinned", [1]),
+        ("not pinned vit", [2]),
+        ("archived", []),
+        ("r2", [2]),
+        ("r1 or R12", [1, 12]),
+        ("run = r12", [12]),
+        ("run:1,r2", [1, 2]),
+        ("run > 4", [5, 12]),
+        ("run = 01K70000000000000000000003", [3]),
+        ("has:tag", [1, 4]),
+        ("has:note", [2]),
+        ("has:metric", [1, 2, 5]),
+        ("has:lr", [1, 2, 3]),
+        ("has:metric.lr", [2]),
+        ("has:job", [3]),
+        ("has:ended", [1, 2, 3, 12]),
+        ("not has:exit", [4, 5]),
+        ('has:"a b"', [1]),
+        ("age < 1d", [1, 2, 4, 5, 12]),
+        ("age > 4w", [3]),
+        ("duration = 30m", [1, 2, 12]),
+        ("duration > 0.9h", [3, 4]),
+        # logic
+        ("vit and lr < 1 or job = eval", [1, 2, 3]),
+        ("vit and (lr < 1e-2 or job = eval)", [2]),
+        ("NOT (vit OR eval)", [4, 5, 12]),
+        ("not not vit", [1, 2]),
+        ("not vit eval", [3]),
+    ],
+)
+def test_a_query_finds_these_runs(cursor: Cursor, text: str, found: list[int]) -> None:
+    assert numbers(cursor, text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("started > 2026-09-20", [1, 2, 4, 5, 12]),
+        ("started = 2026-09-21", [1, 2, 4, 5, 12]),
+        ("started < 2026-09", [3]),
+        ("started <= 2026-09", [1, 2, 3, 4, 5, 12]),
+        ("started > 2026-09", []),
+        ("started >= today", [1, 2, 4, 5, 12]),
+        ("started = 2026-09-21T13:13", [1, 2, 4, 12]),
+        ("started != 2026-09-21", [3]),
+        ("ended < yesterday", []),
+        ("ended >= 2026-09-21T13:43:20", [1, 2, 3, 12]),
+    ],
+)
+def test_a_day_is_as_long_as_it_is(
+    cursor: Cursor, text: str, found: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert numbers(cursor, text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "message", "hint"),
+    [
+        ("lrr < 1", (0, 3), "no metric or param named `lrr`", "did you mean `lr`"),
+        ("vit best(val/ac) > 1", (4, 16), "no metric named `val/ac`", "did you mean `val/acc`"),
+        ("param.loss = 1", (0, 10), "no param named `loss`", ""),
+        ("lr <", (4, 5), "a value is missing after `<`", ""),
+        ("lr < and vit", (5, 8), "a value is missing", ""),
+        ("lr < (1)", (5, 6), "a value is missing", ""),
+        ("vit and", (7, 8), "a condition is missing after `and`", ""),
+        ("or vit", (0, 2), "nothing stands before `or`", ""),
+        ("(vit", (0, 1), "this parenthesis is not closed", ""),
+        ("vit)", (3, 4), "this parenthesis closes nothing", ""),
+        ("()", (1, 2), "a condition is missing", ""),
+        ("not", (3, 4), "a condition is missing after `not`", ""),
+        ("< 3", (0, 1), "the name of a field is missing", ""),
+        ('vit "abc', (4, 8), "is not closed", ""),
+        ("name ~ [a", (7, 9), "is no pattern", "RE2"),
+        ("name ~ (?=a)", (7, 12), "is no pattern", "RE2"),
+        ("lr ~ *", (5, 6), "is no pattern", ""),
+        ("val/acc > high", (10, 14), "`high` is no number", "a number is expected"),
+        ("val/acc ~ 1", (0, 7), "is a metric, no text", ""),
+        ("val/acc < nan", (10, 13), "nothing is below or above nan", "`= nan`"),
+        ("state = fialed", (8, 14), "there is no state `fialed`", "did you mean `failed`"),
+        ("state < failed", (0, 5), "`state` has no order", ""),
+        ("age < 30", (6, 8), "`30` is no duration", "30m"),
+        ("age < 30 d", (6, 8), "`30` is no duration", "30m"),
+        ("started > 2026-13-01", (10, 20), "is no day", "2026-11-01"),
+        ("started > 2026-02-30", (10, 20), "is no day", ""),
+        ("exit = one", (7, 10), "`exit` is a number", ""),
+        ("exit ~ 1", (0, 4), "is no text", ""),
+        ("run = rx", (6, 8), "`rx` is no run", ""),
+        ("pinned = true", (0, 6), "`pinned` stands alone", ""),
+        ("relu(x)", (0, 4), "there is no form `relu`", "quote"),
+        ("best() > 1", (5, 6), "the name of a metric is missing", ""),
+        ("best(loss", (4, 5), "this parenthesis is not closed", ""),
+        ("best(loss) ", (11, 12), "a comparison is missing after `loss`", ""),
+        ("best(loss 0.5) > 1", (10, 13), "best() takes the name of one metric", ""),
+        ("smooth(loss, 1.5) > 1", (11, 16), "is no alpha of smooth()", ""),
+        ("has:nothing", (4, 11), "no metric or param named `nothing`", ""),
+        ("has:", (4, 5), "a value is missing", ""),
+        ("tag:", (4, 5), "a value is missing", ""),
+        ("metric. > 1", (0, 7), "the name of a metric is missing", ""),
+        ("0.5 < lr", (0, 3), "`0.5` is a number where the name of a field is expected", ""),
+        ("a" * 5000, (4000, 4001), "the query has 5,000 characters", ""),
+        ("x " * 500, (800, 801), "more than 400 words", ""),
+        ("(" * 100 + "x" + ")" * 100, (41, 42), "more than 40 parentheses", ""),
+        ("not " * 100 + "x", (164, 167), "more than 40 parentheses or `not`", ""),
+        ("x " * 61, (0, 1), "more than 60 conditions", ""),
+    ],
+)
+def test_an_error_points_at_its_column(
+    cursor: Cursor, text: str, columns: tuple[int, int], message: str, hint: str
+) -> None:
+    with pytest.raises(QueryError) as raised:
+        numbers(cursor, text)
+    error = raised.value
+    assert message in error.message
+    assert hint in error.hint
+    assert (error.column_start, error.column_end) == columns
+
+
+def test_a_megabyte_is_one_error_at_once(cursor: Cursor) -> None:
+    with pytest.raises(QueryError, match="1,000,000 characters"):
+        numbers(cursor, "(lr<1 or" * 125_000)
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "'; --", "$p0", "{word}", "%s", "\x00", "💥", "\u202e", "`", "a\\"])
+def test_a_hostile_name_is_a_name(cursor: Cursor, name: str) -> None:
+    quoted = quote(name)
+    numbers(cursor, quoted)
+    numbers(cursor, f"name = {quoted}")
+    numbers(cursor, f"tag:{quoted} or tag != {quoted} or job:{quoted} or cause:{quoted} or note != {quoted}")
+    if name == HOSTILE:
+        assert numbers(cursor, f"{quoted} = 1") == [1]
+        assert numbers(cursor, f"has:{quoted}") == [1]
+        assert numbers(cursor, "", f"param.{quoted}")[0] == 1
+    else:
+        with pytest.raises(QueryError):
+            numbers(cursor, f"{quoted} = 1")
+    assert len(numbers(cursor, "")) == len(RUNS)
+
+
+@pytest.mark.parametrize(
+    ("sort", "up", "down"),
+    [
+        ("no", [1, 2, 3, 4, 5, 12], [12, 5, 4, 3, 2, 1]),
+        ("lr", [2, 1, 3, 12, 5, 4], [1, 2, 3, 12, 5, 4]),
+        ("param.optimizer", [1, 4, 2, 12, 5, 3], [2, 4, 1, 12, 5, 3]),
+        ("val/acc", [1, 2, 12, 5, 4, 3], [1, 2, 12, 5, 4, 3]),
+        ("loss", [1, 2, 12, 5, 4, 3], [2, 1, 12, 5, 4, 3]),
+        ("best(val/acc)", [2, 1, 12, 5, 4, 3], [1, 2, 12, 5, 4, 3]),
+        ("metric", [2, 1, 12, 5, 4, 3], [1, 2, 12, 5, 4, 3]),
+        ("step", [2, 1, 12, 5, 4, 3], [2, 1, 12, 5, 4, 3]),
+        ("name", [3, 12, 5, 4, 1, 2], [2, 1, 5, 4, 12, 3]),
+        ("job", [3, 12, 5, 4, 2, 1], [3, 12, 5, 4, 2, 1]),
+        ("tag", [4, 1, 12, 5, 3, 2], [1, 4, 12, 5, 3, 2]),
+        ("age", [12, 4, 2, 1, 5, 3], [3, 5, 12, 4, 2, 1]),
+        ("started", [3, 5, 12, 4, 2, 1], [12, 4, 2, 1, 5, 3]),
+        ("duration", [12, 2, 1, 4, 3, 5], [3, 4, 12, 2, 1, 5]),
+    ],
+)
+def test_runs_are_sorted_by_any_field_and_those_without_it_come_last(
+    cursor: Cursor, sort: str, up: list[int], down: list[int]
+) -> None:
+    assert numbers(cursor, "", sort) == up
+    assert numbers(cursor, "", sort, descending=True) == down
+
+
+@pytest.mark.parametrize("sort", ["", "lrr", "lr lr", "best(", "state = x", ")"])
+def test_what_cannot_be_sorted_by_is_an_error_of_the_sort(cursor: Cursor, sort: str) -> None:
+    with pytest.raises(QueryError) as raised:
+        numbers(cursor, "vit", sort)
+    assert raised.value.of == "sort"
+
+
+def test_smooth_is_the_debiased_mean_of_the_newest_fold(tmp_path_factory: pytest.TempPathFactory) -> None:
+    opened = database.open_database(str(tmp_path_factory.mktemp("smooth") / "index.duckdb"))
+    cursor = opened.cursor()
+    put_runs(cursor, [SampleRun(1, metrics={"loss": (1.0, 1.0, 1.0)}), SampleRun(2, metrics={"loss": (1, 1, 1)})])
+    values = [(step, 1.0 / (1 + step)) for step in range(50)]
+    rows = [(1, step, value, 1, 1) for step, value in values[:30]]
+    # A second attempt repeats a step, and then it counts; the first fold does not.
+    rows += [(2, step, 7.0, 1, 1) for step in range(10)] + [(2, step, value, 1, 2) for step, value in values[:30]]
+    rows += [(2, 30, math.nan, 1, 2), (2, 29, 5.0, 2, 2)]
+    for run_no, step, value, attempt, fold in rows:
+        cursor.execute("insert into metric values (?, 1, ?, ?, ?, 0, ?, ?)", [run_no, step, step, value, attempt, fold])
+
+    def smoothed(points: list[float], alpha: float) -> float:
+        average = 0.0
+        for value in points:
+            average = alpha * average + (1 - alpha) * value
+        return average / (1 - alpha ** len(points))
+
+    plain = [value for _, value in values[:30]]
+    for alpha in (0.9, 0.5, 0.0):
+        for no, points in ((1, plain), (2, [*plain[:29], 5.0])):
+            wanted = smoothed(points, alpha)
+            form = "smooth(loss)" if alpha == 0.9 else f"smooth(loss, {alpha})"
+            text = f"r{no} {form} > {wanted * (1 - 1e-9):.17g} {form} < {wanted * (1 + 1e-9):.17g}"
+            page = run_page(cursor, text=text, states=[], sort=form, descending=True, offset=0, limit=9, now_s=NOW_S)
+            assert [entry.no for entry in page.entries] == [no]
+    cursor.close()
+    opened.close()
+
+
+PLAIN = st.text("abcxyz_./", min_size=1, max_size=6).filter(lambda text: text.lower() not in ("and", "or", "not"))
+ANY_TEXT = st.text(min_size=1, max_size=12) | st.text('\\"a ', min_size=1, max_size=6)
+OPERATORS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+NUMBERS = st.sampled_from(["0", "0.1", "1e-4", "-1", "inf", "0.81", "2", "1e-3"])
+
+
+def field(name: str, **changes: object) -> Field:
+    """A field without columns."""
+    return Field(name, 0, 0, **changes)  # type: ignore[arg-type]
+
+
+def value(text: str, *, quoted: bool = False) -> Value:
+    """A value without columns."""
+    return Value(text, 0, 0, quoted)
+
+
+LEAVES = st.one_of(
+    st.builds(Word, ANY_TEXT),
+    st.builds(RunNumber, st.integers(0, 15)),
+    st.just(Flag("pinned")),
+    st.builds(lambda name: Has(field(name)), st.sampled_from(["tag", "note", "metric", "lr", "job", "loss", "ended"])),
+    st.builds(
+        lambda name, form, of, op, given: Comparison(field(name, form=form, of="" if form else of), op, value(given)),
+        st.sampled_from(["val/acc", "loss", "lr"]),
+        st.sampled_from(["", "last", "best", "min", "max"]),
+        st.sampled_from(["", "metric"]),
+        OPERATORS,
+        NUMBERS,
+    ),
+    st.builds(
+        lambda name, op, given: Comparison(field(name), op, value(given, quoted=True)),
+        st.sampled_from(["lr", "optimizer", "clip"]),
+        OPERATORS,
+        st.sampled_from(["0.1", "adam", "SGD", "auto", "", "1e-4"]),
+    ),
+    st.builds(
+        lambda name, op, given: Comparison(field(name), op, value(given, quoted=True)),
+        st.sampled_from(["name", "project", "tag", "job"]),
+        st.sampled_from(["=", "!=", "~", "!~"]),
+        st.sampled_from(["vit-l", "^b", "demo", "eval", "a.*e$", "baseline"]),
+    ),
+    st.builds(
+        lambda name, op, given: Comparison(field(name), op, value(given)),
+        st.sampled_from(["age", "duration"]),
+        OPERATORS,
+        st.sampled_from(["30m", "1h", "1d12h", "0s", "3w"]),
+    ),
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(lambda parts: And(tuple(parts)), st.lists(inner, min_size=2, max_size=3)),
+        st.builds(lambda parts: Or(tuple(parts)), st.lists(inner, min_size=2, max_size=3)),
+    ),
+    max_leaves=8,
+)
+
+
+def written(node: Node) -> str:
+    """A tree as somebody could type it."""
+    match node:
+        case And(parts):
+            return "(" + " and ".join(map(written, parts)) + ")"
+        case Or(parts):
+            return "(" + " or ".join(map(written, parts)) + ")"
+        case Not(part):
+            return f"not {written(part)}"
+        case Word(text):
+            return quote(text)
+        case RunNumber(no):
+            return f"r{no}"
+        case Flag(flag):
+            return flag
+        case Has(named):
+            return f"has:{named.name}"
+        case Comparison(named, op, given):
+            name = f"{named.of}." * bool(named.of) + named.name
+            name = f"{named.form}({name})" if named.form else name
+            return f"{name} {op} {quote(given.text) if given.quoted else given.text}"
+
+
+def quote(text: str) -> str:
+    """In double quotes: backslashes before a quote are doubled."""
+    return '"' + re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", text)) + '"'
+
+
+def bare(node: Node) -> Node:
+    """A tree without columns."""
+    match node:
+        case And(parts):
+            return And(tuple(map(bare, parts)))
+        case Or(parts):
+            return Or(tuple(map(bare, parts)))
+        case Not(part):
+            return Not(bare(part))
+        case Has(named):
+            return Has(field(named.name))
+        case Comparison(named, op, given):
+            return Comparison(
+                field(named.name, form=named.form, of=named.of), op, value(given.text, quoted=given.quoted)
+            )
+    return node
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TREES)
+def test_a_tree_that_is_written_down_is_read_again_and_finds_what_plain_python_finds(
+    cursor: Cursor, tree: Node
+) -> None:
+    text = written(tree)
+    found = parse(text).root
+    assert found is not None
+    assert bare(found) == tree
+    assert numbers(cursor, text) == [run.no for run in RUNS if holds(tree, run, RUNS)]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.sampled_from(" ()<>=!~\"'`\\,.:abnotrlLR1é🚂\x00\n"), max_size=30))
+def test_any_text_is_a_query_or_one_error_within_it(cursor: Cursor, text: str) -> None:
+    found: QueryError | None = None
+    try:
+        numbers(cursor, text)
+    except QueryError as error:
+        found = error
+    if found is not None:
+        assert 0 <= found.column_start <= len(text)
+        assert found.column_start < found.column_end <= max(len(text), found.column_start + 1)
