@@ -115,10 +115,13 @@ def skipped_lines(cursor: Cursor, run_id: str) -> tuple[int, str]:
     return (row[0], row[1]) if row else (0, "")
 
 
-def binned(cursor: Cursor, run_no: int, key: str, bins: int, fold: int | None = None) -> Bins | None:
+def binned(
+    cursor: Cursor, run_no: int, key: str, bins: int, fold: int | None = None, stretch: tuple[int, int] | None = None
+) -> Bins | None:
     """One fold of a metric of a run, the newest unless one is named, in at most `bins` bins (2 to 2000).
 
-    None when the run has no such metric or fold. The cursor must be in no transaction.
+    `stretch`: only from the first of these steps to the second, as if the others were not there. None when the run has
+    no such metric or fold. The cursor must be in no transaction.
     """
     # One snapshot for all of it: points arrive and roll-ups come and go meanwhile.
     cursor.execute("begin")
@@ -132,7 +135,11 @@ def binned(cursor: Cursor, run_no: int, key: str, bins: int, fold: int | None = 
         if not 1 <= fold <= fold_count:
             return None
         place: dict[str, Any] = {"run_no": run_no, "key_id": key_id, "fold": fold}
-        source, extent = span(cursor, place, ROLLUP_SQL) if rolled_up else span_of_points(cursor, place)
+        if stretch is not None:
+            place |= {"step_low": stretch[0], "step_high": stretch[1]}
+        # A bin of a roll-up may lie across the end of the stretch.
+        kept = rolled_up and stretch is None
+        source, extent = span(cursor, place, ROLLUP_SQL) if kept else span_of_points(cursor, place)
         counts = (extent.point_count, extent.not_finite_count)
         if extent.first_step is None or extent.last_step is None:
             return Bins(*counts, [], [], [], [], [], [], [], fold, fold_count)
@@ -161,12 +168,16 @@ def span(cursor: Cursor, place: dict[str, Any], source: str) -> tuple[str, Exten
 
 
 def span_of_points(cursor: Cursor, place: dict[str, Any]) -> tuple[str, Extent]:
-    """A common table `bin` with one row for each point of a metric that counts, and what it spans."""
-    row = cursor.execute(POINTS_EXTENT_SQL, place).fetchone()
+    """A common table `bin` with one row for each point of a metric that counts, and what it spans.
+
+    Only of the steps from `step_low` to `step_high` where the place names them.
+    """
+    stretch = "and step between $step_low and $step_high" if "step_low" in place else ""
+    row = cursor.execute(POINTS_EXTENT_SQL.format(stretch=stretch), place).fetchone()
     if row is None or row[0]:
         # Several times as dear, so only for runs that were tried more than once.
-        return span(cursor, place, POINTS_SQL.format(counted=LATEST_ATTEMPT_SQL))
-    return POINTS_SQL.format(counted="point"), Extent(*row[1:])
+        return span(cursor, place, POINTS_SQL.format(counted=LATEST_ATTEMPT_SQL, stretch=stretch))
+    return POINTS_SQL.format(counted="point", stretch=stretch), Extent(*row[1:])
 
 
 def roll_up_key(cursor: Cursor, run_no: int, key_id: int) -> None:
@@ -195,7 +206,7 @@ FIND_SQL: Final = """
 POINTS_SQL: Final = """
     point as (
         select step, value, attempt, rowid as arrival, isfinite(value) as finite
-        from metric where run_no = $run_no and key_id = $key_id and fold = $fold
+        from metric where run_no = $run_no and key_id = $key_id and fold = $fold {stretch}
     ), bin as (
         select
             step as start, step::hugeint * 1099511627776 + arrival as place,
@@ -216,7 +227,7 @@ POINTS_EXTENT_SQL: Final = """
     select coalesce(min(attempt) <> max(attempt), false), count(*), count(*) filter (not isfinite(value)),
         min(step) filter (isfinite(value)), max(step) filter (isfinite(value))
     from metric
-    where run_no = $run_no and key_id = $key_id and fold = $fold
+    where run_no = $run_no and key_id = $key_id and fold = $fold {stretch}
 """
 EXTENT_SQL: Final = """
     select coalesce(sum(finite_count + not_finite_count), 0)::bigint, coalesce(sum(not_finite_count), 0)::bigint,

@@ -20,6 +20,7 @@ from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded
 from console.daemon.references import run_named
 from console.daemon.routes_artifacts import ArtifactRoutes
 from console.daemon.routes_clone import CloneRoutes
+from console.daemon.routes_curves import CurveRoutes
 from console.daemon.routes_daemon import DaemonRoutes
 from console.daemon.routes_devices import DeviceRoutes
 from console.daemon.routes_export import ExportRoutes
@@ -200,7 +201,7 @@ class Routes:
                 return binned(cursor, found.no, key, bins, fold)
 
         if found.tracker and not found.is_followed:
-            await self._points_of(found)
+            await self.points_of(found)
         series = await asyncio.to_thread(read)
         if series is None:
             which = "" if fold is None else f" with a fold {fold}"
@@ -266,7 +267,7 @@ class Routes:
         view = request.query_params.get("view", "runs")
         return answer((await self._changes.wait(view, integer(request, "since", 0)))._asdict())
 
-    async def _points_of(self, found: RunEntry) -> None:
+    async def points_of(self, found: RunEntry) -> None:
         """Have the points of an imported run read, and wait a while for them."""
         since = self._changes.position
         if not await asyncio.wrap_future(self._imports.call(lambda: self._imports.follow(found.id))):
@@ -354,6 +355,7 @@ def build(
             Route(f"{run}/log", routes.log),
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
+            *CurveRoutes(opened, routes.points_of).table(),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *CloneRoutes(home, opened, keeper).table(),

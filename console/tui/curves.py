@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from console.client import DaemonRefused
+from console.tui.chart_layout import ChartLine
 from console.tui.messages import ChartArrived
 from console.tui.theme import SERIES_COLOURS
-from console.tui.widgets.line_chart import ChartLine
 
 if TYPE_CHECKING:
     from console.client import Client

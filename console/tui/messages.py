@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from console.asked_of_runs import ClonePlan, JobPlan
     from console.protocol import Hit, LogPage, RunDetail, Series, Status
     from console.run_columns import ColumnPage, TablePage
+    from console.run_curves import MetricCurves
     from console.watched_projects import Project
 
 
@@ -83,6 +84,15 @@ class ChartArrived(Message):
 
     request_no: int
     curves: tuple[tuple[str, Series | None], ...]
+
+
+@dataclass
+class CurvesArrived(Message):
+    """Metrics of one run, in the order asked for; None for those that it has not."""
+
+    request_no: int
+    keys: tuple[str, ...]
+    found: tuple[MetricCurves | None, ...]
 
 
 @dataclass

@@ -21,7 +21,7 @@ from console.protocol import (
     Series,
     Status,
 )
-from tests.tui import stand_in_columns
+from tests.tui import stand_in_columns, stand_in_curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,6 +168,10 @@ class StandIn(Client):
             return stand_in_columns.table_page(self, self.box.details, query)
         if path == "/runs/columns" and query is not None:
             return stand_in_columns.columns(self.box.details, query)
+        if path.endswith("/curves") and query is not None:
+            reference = path.split("/")[2]
+            detail = self._detail(reference)
+            return stand_in_curves.answer(detail.row, lambda key, bins: self.series(reference, key, bins), query)
         assert path == "/projects"
         return {"projects": self.box.projects}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
@@ -9,26 +10,24 @@ from textual.content import Content
 
 from console.protocol import ENDED_STATES
 from console.tui.actions import bindings
-from console.tui.curves import Curve, CurveCache, bins_for, chart_lines
-from console.tui.messages import ChangeSeen, ChartArrived, DetailArrived
+from console.tui.messages import ChangeSeen, DetailArrived
 from console.tui.pace import Pace
 from console.tui.run_cells import (
-    arrowed,
     elapsed_s,
     metric_columns_for,
     metric_row,
     no_log_words,
     run_facts,
-    source_word,
     ticks,
 )
 from console.tui.screens.base import FootplateScreen
-from console.tui.text_format import duration, number, spread, state_glyph, visible
+from console.tui.text_format import duration, state_glyph, visible
+from console.tui.widgets.chart_pane import ChartPane
 from console.tui.widgets.facts import Fact, Facts
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
-from console.tui.widgets.line_chart import LineChart
 from console.tui.widgets.log_pane import LogPane
+from console.tui.widgets.metrics_table import MetricsTable
 from console.tui.widgets.rule import Rule
 from console.tui.widgets.tab_bar import TabBar
 from console.tui.widgets.virtual_table import VirtualTable
@@ -57,10 +56,6 @@ class RunScreen(FootplateScreen):
         self._detail: RunDetail | None = None
         self._heard_at_s = session.monotonic()
         self._key = ""
-        self._drawn_points: tuple[str, int, int] = ("", -1, 0)
-        """Metric, its number of points and the bins of the curve that was asked for last."""
-        self._request_no = 0
-        self._cache = CurveCache()
         self._focus_before_zoom: Widget | None = None
         self._feed = session.feed(f"run:{row.id}", self)
 
@@ -73,12 +68,10 @@ class RunScreen(FootplateScreen):
         with Horizontal(id="run-middle"):
             with Vertical(id="run-left"):
                 yield Rule("Metrics", id="metrics-rule")
-                yield VirtualTable(id="run-metrics", empty="no metric yet")
+                yield MetricsTable(id="run-metrics", empty="no metric yet")
                 yield Rule("Parameters", id="params-rule")
                 yield Facts(id="run-params", name_width_cells=16)
-            with Vertical(id="run-right"):
-                yield Rule("Chart", id="chart-rule")
-                yield LineChart(id="run-chart")
+            yield ChartPane(self.session, id="run-right")
         yield LogPane(self.session, self._row.id, absent=no_log_words(self._row), id="log-pane")
         yield KeyBar("run")
 
@@ -86,9 +79,8 @@ class RunScreen(FootplateScreen):
         """Begin to follow the run."""
         session, profile = self.session, self.session.profile
         self._detail_pace = Pace(self, profile.log_interval_s, self._ask_detail, session.monotonic)
-        self._chart_pace = Pace(self, profile.chart_interval_s, self._ask_chart, session.monotonic)
         table = self._table
-        table.ascii = self._chart.ascii = session.ascii_only
+        table.ascii = session.ascii_only
         table.focus()
         self._show_head()
         self._feed.start()
@@ -102,8 +94,8 @@ class RunScreen(FootplateScreen):
         return self.query_one(VirtualTable)
 
     @property
-    def _chart(self) -> LineChart:
-        return self.query_one(LineChart)
+    def _charts(self) -> ChartPane:
+        return self.query_one(ChartPane)
 
     @property
     def run_under_cursor(self) -> RunRow | None:
@@ -150,7 +142,7 @@ class RunScreen(FootplateScreen):
         self._show_head()
         self._show_metrics()
         self.query_one(LogPane).say_size(message.detail.log_size_bytes, ended=self._row.state in ENDED_STATES)
-        self._chart_pace.soon()
+        self._charts.show_metrics(self._row, self._metrics, self._key)
         self.show_header()
 
     def _show_head(self) -> None:
@@ -196,52 +188,12 @@ class RunScreen(FootplateScreen):
         if message.key is not None and message.key != self._key and self.present:
             self._key = message.key
             self._put_metrics(0)
-            self._ask_chart()
+            self._charts.choose(self._key)
 
     def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
         """Enter on a metric gives its chart the room."""
         message.stop()
         self.action_zoom()
-
-    def _ask_chart(self) -> None:
-        if not self.present:
-            return
-        metric = self.metric_shown
-        if metric is None:
-            self._draw_chart(None)
-            return
-        key, bins = metric.key, bins_for(self._chart.size.width)
-        if self._drawn_points == (key, metric.point_count, bins):
-            return
-        self._drawn_points = (key, metric.point_count, bins)
-        self._request_no += 1
-        request_no, cache, row = self._request_no, self._cache, self._row
-        curves = (Curve(row.id, row.label, row.state in ENDED_STATES),)
-        self.session.courier.ask("run-chart", self, lambda client: cache.load(client, request_no, curves, key, bins))
-
-    def on_chart_arrived(self, message: ChartArrived) -> None:
-        """Draw, unless another metric was chosen meanwhile."""
-        message.stop()
-        if message.request_no == self._request_no and self.present:
-            self._draw_chart(message)
-
-    def _draw_chart(self, message: ChartArrived | None) -> None:
-        row = self._row
-        loaded = dict(message.curves) if message else {}
-        lines, focus = chart_lines((Curve(row.id, self._chart_label(), ended=False),), loaded, row.id)
-        series = loaded.get(row.id)
-        gaps = f"{series.not_finite_count} not finite" if series and series.not_finite_count else ""
-        self._chart.set_lines(lines, focus=focus, note=gaps, empty="no finite value yet" if series else "no metric yet")
-        metric = self.metric_shown
-        best = f"best {number(metric.best)}" if metric and metric.best is not None else ""
-        if metric and metric.folds:
-            best = f"cv {spread(metric.folds.mean, metric.folds.sd)}, {len(metric.folds.bests)} folds"
-        best = " · ".join(filter(None, (best, f"goal {source}" if (source := source_word(metric)) else "")))
-        self.query_one("#run-right #chart-rule", Rule).set_title(arrowed(metric) if metric else "Chart", best)
-
-    def _chart_label(self) -> str:
-        metric = self.metric_shown
-        return f"{number(metric.last)} at step {metric.last_step}" if metric else ""
 
     def on_resize(self) -> None:
         """More columns want more bins."""
@@ -251,7 +203,6 @@ class RunScreen(FootplateScreen):
         if not self.present:
             return
         self._table.set_columns(metric_columns_for(self._table.size.width))
-        self._ask_chart()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show which pane the keys go to."""
@@ -274,6 +225,41 @@ class RunScreen(FootplateScreen):
     def _move_metric(self, step: int) -> None:
         if self._metrics:
             self._table.move_cursor((self._table.cursor_row + step) % len(self._metrics))
+
+    def action_next_axis(self) -> None:
+        """Let x mean something else."""
+        self._charts.change(self._charts.view.next_axis())
+
+    def action_smooth(self) -> None:
+        """Smooth more, or not at all."""
+        self._charts.change(self._charts.view.next_smoothing())
+
+    def action_logs(self) -> None:
+        """Divide y, x, both or neither logarithmically."""
+        self._charts.change(self._charts.view.next_logs())
+
+    def action_grid(self) -> None:
+        """Show as many charts as there is room for, or one."""
+        view = self._charts.view
+        self._charts.change(replace(view, grid=not view.grid))
+
+    def action_zoom_x(self, direction: int) -> None:
+        """Look at half or twice the stretch."""
+        if not self._charts.zoom(direction):
+            self.say("there is no curve to zoom into")
+
+    def action_pan_x(self, direction: int) -> None:
+        """Look at what lies before or after."""
+        if not self._charts.pan(direction):
+            self.say("all of it is in view: + looks nearer")
+
+    def action_whole(self) -> None:
+        """Look at all of it."""
+        self._charts.change(self._charts.view.whole())
+
+    def action_cursor(self, steps: int) -> None:
+        """Read the curves at the next or the previous bin."""
+        self._charts.move_cursor(steps)
 
     def action_follow(self) -> None:
         """Follow the end of the log, or stop following."""
@@ -331,7 +317,9 @@ class RunScreen(FootplateScreen):
         self.app.push_screen(ArtifactsScreen(self.session, self._detail))
 
     def action_back(self) -> None:
-        """Leave the zoom, then the search, then the run."""
+        """Leave the cursor, the stretch of x, the zoom, the search, then the run."""
+        if self._charts.leave():
+            return
         if self._zoomed:
             self._leave_zoom()
         elif not self.query_one(LogPane).clear_search():
