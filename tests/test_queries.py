@@ -64,6 +64,12 @@ def test_route_and_command_take_queries_and_say_where_they_are_wrong(runs: Home)
         for line, word in zip(lines, words, strict=False):
             assert word in line.removeprefix(" " * 11)
 
+    exported = runs.footplate("export", "--format", "csv", "--columns", "run", "--filter", "lr < 1 val/acc > 0.8")
+    assert exported.stdout.splitlines()[1:] == ["r2"]
+    refused = runs.footplate("export", "--format", "csv", "--filter", "vit (", check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "a condition is missing after `(`" in refused.stderr
+
 
 @pytest.mark.parametrize(
     ("text", "start", "end", "shown"),

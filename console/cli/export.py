@@ -7,8 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from console.cli import output
-from console.client import Client, ClientError, connect, refusal, with_query
+from console import run_queries
+from console.cli import output, query_words
+from console.client import Client, ClientError, DaemonRefused, connect, refusal, with_query
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="run", help="r12, 12, its id, or its first characters; else all")
     parser.add_argument("--format", choices=FORMATS, help="the run table: one line a run, in this format")
     parser.add_argument("--metrics", action="store_true", help="with csv or parquet: the points of metrics instead")
-    parser.add_argument("--filter", default="", metavar="TEXT", help="only runs that fit, as in `footplate runs TEXT`")
+    parser.add_argument("--filter", default="", metavar="QUERY", help="only runs that fit, as of `footplate runs`")
     parser.add_argument("--state", default="", help="only these states, separated by commas")
     parser.add_argument(
         "--columns", default="", metavar="A,B", help="such as run,state,params.lr,metrics.loss,metrics.auc.best"
@@ -43,12 +44,22 @@ def execute(options: Namespace) -> int:
         return output.usage_error(problem)
     if options.output is not None and not options.force and os.path.lexists(options.output):
         raise ClientError(f"{options.output} is there already", "--force replaces it; nothing was written")
-    target = target_of(options)
+    if fault := run_queries.too_long(options.filter):
+        return query_words.say_fault(options.filter, fault)
+    try:
+        write(target_of(options), options)
+    except DaemonRefused as error:
+        return query_words.say_refusal(error, options.filter)
+    return 0
+
+
+def write(target: str, options: Namespace) -> None:
+    """Write what the daemon answers, to a file that appears when it is whole. Raises ClientError."""
     if options.output is None:
         for piece in stream(target):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
-        return 0
+        return
     temporary = f"{options.output}.{os.getpid()}.tmp"
     try:
         with created(temporary) as file:
@@ -60,7 +71,6 @@ def execute(options: Namespace) -> int:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-    return 0
 
 
 def misfit(options: Namespace) -> str:

@@ -6,17 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from console import run_queries
-from console.cli import output
+from console.cli import output, query_words
 from console.client import Client, DaemonRefused
-from console.tui import text_format
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from console.run_queries import Fault
-
 PAGE_ROWS = 10_000
-INDENT = " " * 11
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,7 +37,7 @@ def execute(options: Namespace) -> int:
     """Print a page of runs."""
     text = " ".join(options.query)
     if fault := run_queries.too_long(text):
-        return query_error(text, fault)
+        return query_words.say_fault(text, fault)
     try:
         page = Client().runs(
             text=text,
@@ -51,9 +47,7 @@ def execute(options: Namespace) -> int:
             limit=PAGE_ROWS if options.all else max(1, options.limit),
         )
     except DaemonRefused as error:
-        if fault := run_queries.fault_of(error):
-            return query_error(text if fault.of == "text" else options.sort, fault)
-        raise
+        return query_words.say_refusal(error, text, options.sort)
     if options.json:
         output.print_json(page)
     elif page.rows:
@@ -65,15 +59,3 @@ def execute(options: Namespace) -> int:
     else:
         print("no runs yet; start one: footplate run -- python train.py, or look around: footplate demo")
     return 0
-
-
-def query_error(text: str, fault: Fault) -> int:
-    """Say what is wrong with a query, with carets under the place; returns the exit code for that."""
-    # One cell a character, or the carets would not stand where they belong.
-    plain = "".join(each if text_format.cell_width(each) == 1 and each.isprintable() else "?" for each in text)
-    line, carets = run_queries.caret_lines(plain, fault, output.terminal_width() - len(INDENT))
-    code = output.usage_error(text_format.visible(fault.message))
-    print(f"{INDENT}{line}\n{INDENT}{carets}", file=sys.stderr)
-    if fault.hint:
-        print(f"{INDENT}{text_format.visible(fault.hint)}", file=sys.stderr)
-    return code

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from console.daemon.http import RefusedError, guarded
 from console.daemon.references import run_named
 from store import export, run_export
-from store.queries import run_table
+from store.queries.run_page import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,6 @@ MEDIA_TYPES: Final = {
     "markdown": "text/markdown",
     "parquet": "application/vnd.apache.parquet",
 }
-PAGE_RUNS: Final = 10_000
 PIECE_BYTES: Final = 1 << 18
 _files = itertools.count(1)
 
@@ -93,27 +92,13 @@ class ExportRoutes:
         return StreamingResponse(body, media_type=MEDIA_TYPES[form], headers={"x-runs": str(len(numbers))})
 
     def _numbers(self, cursor: Cursor, request: Request) -> list[int]:
-        """The runs that are named, else those that fit the filter, in its order."""
+        """The runs that are named, else those that fit the query, by number."""
         query = request.query_params
         references = [reference for reference in query.get("runs", "").split(",") if reference]
         if references:
             return list(dict.fromkeys(run_named(cursor, reference).no for reference in references))
         states = [state for state in query.get("states", "").split(",") if state]
-        found: list[int] = []
-        while True:
-            page = run_table.run_table(
-                cursor,
-                text=query.get("text", ""),
-                states=states,
-                sort="no",
-                descending=False,
-                offset=len(found),
-                limit=PAGE_RUNS,
-                now_s=time.time(),
-            )
-            found += [entry.no for entry in page.entries]
-            if len(page.entries) < PAGE_RUNS:
-                return found
+        return numbers_of(cursor, query.get("text", ""), states, time.time())
 
     def _written(self, write: Callable[[Cursor, Plan], Iterator[bytes]], planned: Plan) -> Iterator[bytes]:
         with self._database.reading() as cursor:

@@ -72,6 +72,19 @@ def run_page(
     return RunTable(total, matched, tuple(runs_by_no(cursor, [no for no, _ in found])))
 
 
+def numbers_of(cursor: Cursor, text: str, states: Sequence[str], now_s: float) -> list[int]:
+    """The numbers of all runs that fit the query `text` and whose state is one of `states` (none: any), in order.
+
+    Raises QueryError, duckdb.Error.
+    """
+    condition, parameters = condition_of(parse(text), Names(cursor), now_s)
+    if states:
+        condition += " and list_contains($states::varchar[], run.state)"
+        parameters["states"] = list(states)
+    rows = cursor.execute(f"select run.no from run where {condition} order by run.no", parameters).fetchall()
+    return [no for (no,) in rows]
+
+
 def _count(cursor: Cursor, sql: str, parameters: dict[str, object]) -> int:
     row = cursor.execute(sql, parameters).fetchone()
     return int(row[0]) if row else 0
