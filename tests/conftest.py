@@ -22,6 +22,7 @@ TESTS = Path(__file__).parent
 SLOW_FILES = frozenset(
     f"{name}.py"
     for name in (
+        "gpu/test_daemon_cards",
         "jobs/test_causes",
         "jobs/test_log_limit",
         "jobs/test_supervisor_adopt",

@@ -16,6 +16,8 @@ from console.jobs.process_tree import environment_of_ours
 
 PIECE_BYTES: Final = 1 << 16
 LINE_MAX_BYTES: Final = 4 << 20
+END_WAIT_S: Final = 0.5
+"""How long the end of the daemon waits for one that was killed; one that hangs in the kernel is left behind."""
 
 
 class SamplerProcess:
@@ -80,7 +82,9 @@ class SamplerProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of its pipes."""
+        """Let go of its pipes, and of itself once it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_WAIT_S)
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 if stream is not None:

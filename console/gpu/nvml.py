@@ -253,7 +253,7 @@ class Card:
                 return Answer((host.used_bytes, host.total_bytes), "")
         return found
 
-    def _process_utilization(self) -> dict[int, float]:
+    def _process_utilization(self) -> dict[int, float | None]:
         try:
             samples = pynvml.nvmlDeviceGetProcessUtilization(self._handle, self._seen_us)
         except pynvml.NVMLError as error:
@@ -261,12 +261,13 @@ class Card:
             if error.value in (pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_FOUND):
                 return {}
             raise
-        found: dict[int, float] = {}
+        found: dict[int, float | None] = {}
         newest = self._seen_us
         for sample in samples:
-            newest = max(newest, int(sample.timeStamp))
-            if sample.smUtil <= 100 and sample.timeStamp > self._seen_us:
-                found[int(sample.pid)] = max(found.get(int(sample.pid), 0.0), float(sample.smUtil))
+            pid, newest = int(sample.pid), max(newest, int(sample.timeStamp))
+            # Rubbish is as common here as of the whole card, and not the same as having used nothing.
+            share = float(sample.smUtil) if sample.smUtil <= 100 else None
+            found[pid] = max((value for value in (found.get(pid), share) if value is not None), default=None)
         self._seen_us = newest
         return found
 

@@ -2,10 +2,11 @@
  *
  * Lines are `<gpu> <key> <value>`; a later line overrides an earlier one, gpu -1 holds for every card and for the
  * library. A key that is not there is what a card without that sensor says: NOT_SUPPORTED (3). A value `!15` is that
- * error. Keys of the library: count, init, hang (seconds that init takes). Of a card: name, uuid, util, memtotal,
- * memused, memreserved, temp, power (mW), plimit (mW), clksm, energy (mJ), throttle (mask), mig, slices, lost, hang
- * (seconds that each question for utilization takes), growing (lists of processes outgrow their buffer so many times),
- * proc (pid and bytes, or pid and `none`; many lines), putil (pid, percent, time in us; many lines).
+ * error. Keys of the library: count, init, opening (seconds that init takes). Of a card: name, uuid, bus, util, memtotal,
+ * memused, memreserved, temp, power (mW), plimit (mW), clksm, energy (mJ), throttle (mask), mig, slices (places),
+ * slicesmade, lost, open (`!15`: no handle), hang (seconds that each question for utilization takes), growing (lists of
+ * processes outgrow their buffer so many times), proc (pid and bytes, or pid and `none`; many lines), putil (pid,
+ * percent, time in us; many lines), putilmode (1: success where there is none).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,15 +79,15 @@ static int word(void *handle, const char *key, char *value, u32 length) {
     return OK;
 }
 
-static void hang(int gpu) {
+static void hang(int gpu, const char *key) {
     char words[512];
-    if (look(gpu, "hang", words, 0)) usleep((u32)(atof(words) * 1e6));
+    if (look(gpu, key, words, 0)) usleep((u32)(atof(words) * 1e6));
 }
 
 API int nvmlInitWithFlags(u32 flags) {
     char words[512];
     (void)flags;
-    hang(-1);
+    hang(-1, "opening");
     if (look(-1, "init", words, 0) && atoi(words)) return atoi(words);
     ready = 1;
     return OK;
@@ -116,7 +117,7 @@ API int nvmlDeviceGetPciInfo_v3(void *handle, Pci *pci) {
 API int nvmlDeviceGetUtilizationRates(void *handle, Rates *rates) {
     u64 value = 0;
     int said;
-    if (card_of(handle) >= 0) hang(card_of(handle));
+    if (card_of(handle) >= 0) hang(card_of(handle), "hang");
     said = number(handle, "util", &value);
     rates->gpu = rates->memory = (u32)value;
     return said;
@@ -129,11 +130,10 @@ API int nvmlDeviceGetMemoryInfo(void *handle, Memory *memory) {
     *memory = (Memory){total, total - used, used};
     return said;
 }
+#ifndef OLD_DRIVER
 API int nvmlDeviceGetMemoryInfo_v2(void *handle, Memory2 *memory) {
     u64 total = 0, used = 0, reserved = 0;
-    int said = number(handle, "memv2", &used);
-    if (said != OK && said != NOT_SUPPORTED) return said;
-    said = number(handle, "memtotal", &total);
+    int said = number(handle, "memtotal", &total);
     if (said == OK) said = number(handle, "memused", &used);
     number(handle, "memreserved", &reserved);
     memory->total = total;
@@ -142,6 +142,7 @@ API int nvmlDeviceGetMemoryInfo_v2(void *handle, Memory2 *memory) {
     memory->free = total - used - reserved;
     return said;
 }
+#endif
 #define NUMBER(function, key, type) \
     API int function { u64 found = 0; int said = number(handle, key, &found); *value = (type)found; return said; }
 NUMBER(nvmlDeviceGetPowerUsage(void *handle, u32 *value), "power", u32)
@@ -179,7 +180,12 @@ API int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, u32 index, void **slic
     *slice = (char *)handle + 1 + index;
     return OK;
 }
-API int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, u32 *count, Process *found) {
+#ifdef OLD_DRIVER
+#define PROCESSES nvmlDeviceGetComputeRunningProcesses_v2
+#else
+#define PROCESSES nvmlDeviceGetComputeRunningProcesses_v3
+#endif
+API int PROCESSES(void *handle, u32 *count, Process *found) {
     char words[512], bytes[64];
     u32 room = *count, pid;
     u64 times = 0;
