@@ -27,6 +27,8 @@ class Disk(NamedTuple):
     used_bytes: int | None
     free_bytes: int | None
     """For us: what is reserved for root is neither used nor free."""
+    mount: str = ""
+    """Where it is mounted, as far as that can be told."""
     problem: str = ""
     """Why there are no figures."""
 

@@ -131,6 +131,6 @@ def of_words(used: int | None, total: int | None) -> str:
 
 
 def disk_words(disk: Disk) -> str:
-    """Where it is, and how much is left or why that is not known."""
+    """How much is left or why that is not known, and where."""
     left = disk.problem or f"{text_format.bytes_size(disk.free_bytes)} free"
-    return f"{text_format.visible(disk.path)}, {text_format.visible(left)}"
+    return f"{text_format.visible(left)}, {text_format.visible(disk.mount or disk.path)}"

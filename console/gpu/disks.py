@@ -28,6 +28,7 @@ class _Look:
     device: int = -1
     used_bytes: int | None = None
     free_bytes: int | None = None
+    mount: str = ""
     problem: str = ""
 
 
@@ -49,11 +50,11 @@ class Disks:
         for place, look in looks:
             if not look.done.wait(max(0.0, deadline_s - time.monotonic())):
                 waited_s = time.monotonic() - look.asked_s
-                found.setdefault(place, Disk(place, None, None, f"no answer for {waited_s:.0f} s"))
+                found.setdefault(place, Disk(place, None, None, problem=f"no answer for {waited_s:.0f} s"))
             elif look.problem:
-                found.setdefault(place, Disk(place, None, None, look.problem))
+                found.setdefault(place, Disk(place, None, None, problem=look.problem))
             else:
-                found.setdefault(look.device, Disk(place, look.used_bytes, look.free_bytes))
+                found.setdefault(look.device, Disk(place, look.used_bytes, look.free_bytes, look.mount))
         return tuple(found.values())
 
     def _asked(self, place: str) -> _Look:
@@ -71,9 +72,18 @@ def ask(place: str, look: _Look) -> None:
     try:
         facts = os.statvfs(place)
         look.device = os.stat(place).st_dev
+        look.mount = mount_of(place, look.device)
         look.used_bytes = (facts.f_blocks - facts.f_bfree) * facts.f_frsize
         look.free_bytes = facts.f_bavail * facts.f_frsize
     except OSError as error:
         look.problem = error.strerror or str(error)
     finally:
         look.done.set()
+
+
+def mount_of(place: str, device: int) -> str:
+    """The highest folder above a place that lies in the same file system."""
+    found = os.path.realpath(place)
+    while (above := os.path.dirname(found)) != found and os.stat(above).st_dev == device:
+        found = above
+    return found

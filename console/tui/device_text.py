@@ -18,6 +18,7 @@ NOT_AVAILABLE: Final = "n/a"
 SHOWN_IDLE_S: Final = 60.0
 """A shorter pause, such as one between two epochs, is not called idle."""
 GIB: Final = 1 << 30
+COMMON: Final = ("NVIDIA", "GeForce", "Graphics", "Device", "Tesla")
 
 
 def bar(percent: float | None, width_cells: int, *, ascii_only: bool = False) -> str:
@@ -49,9 +50,10 @@ def gibibytes(size_bytes: float | None) -> str:
 
 
 def model(name: str) -> str:
-    """A card's name without what all of them have in common."""
-    words = visible(name).split()
-    return " ".join(word for word in words if word not in ("NVIDIA", "GeForce", "Graphics", "Device", "Tesla"))
+    """A card's name without what all of them have in common, and without its memory, which is told as a figure."""
+    words = visible(name).replace("-", " ").split()
+    kept = [word for word in words if word not in COMMON and not word.startswith("HBM")]
+    return " ".join(word for word in kept if not (word.endswith("GB") and word[:-2].isdigit())) or visible(name)
 
 
 def models(devices: Devices) -> str:

@@ -51,6 +51,7 @@ def counts(status: Status | None) -> Content:
     parts: list[tuple[str, str]] = [
         (f" {visible(status.host)}", "bold $primary"),
         (f" {visible(status.user)}", "$foreground"),
+        *gpu_parts(status),
         ("   ▶ ", "$primary" if status.running_count else MUTED),
         (str(status.running_count), "bold $primary" if status.running_count else MUTED),
         (f"  … {status.queued_count}", "$secondary" if status.queued_count else MUTED),
@@ -65,6 +66,14 @@ def counts(status: Status | None) -> Content:
             style, mark = ("bold $error" if percent >= DISK_ERROR_PERCENT else "$warning"), " !"
         parts.append((f"   disk {percent:.0f}%{mark}", style))
     return Content.assemble(*parts)
+
+
+def gpu_parts(status: Status) -> list[tuple[str, str]]:
+    """GPUs that work of all there are; nothing where there are none."""
+    if not status.gpus:
+        return []
+    busy, count = status.gpus
+    return [("   GPU ", MUTED), (f"{busy}/{count}", "bold $primary" if busy else MUTED)]
 
 
 def freshness(facts: HeaderFacts) -> Content:
