@@ -111,6 +111,11 @@ def failing_path(home: str) -> str:
     return os.path.join(local_dir(home), "daemon.failing")
 
 
+def presence_path(home: str) -> str:
+    """When each person last looked at a console."""
+    return os.path.join(local_dir(home), "presence.json")
+
+
 def socket_path(home: str) -> str:
     """Where the daemon of this state directory listens.
 

@@ -17,6 +17,7 @@ from console import protocol, trackers
 from console.daemon import launch, log_files, routes_chores, routes_store, run_columns, translate
 from console.daemon.adoption import AdoptionError
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer, optional_integer
+from console.daemon.presence import Onlookers
 from console.daemon.references import run_named
 from console.daemon.routes_artifacts import ArtifactRoutes
 from console.daemon.routes_clone import CloneRoutes
@@ -30,6 +31,8 @@ from console.daemon.routes_names import NameRoutes
 from console.daemon.routes_people import PeopleRoutes
 from console.daemon.routes_projects import ProjectRoutes
 from console.daemon.routes_queue import QueueRoutes
+from console.daemon.routes_triage import TriageRoutes
+from console.daemon.triage_view import TriageView
 from console.jobs import spec
 from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
@@ -71,14 +74,14 @@ class Routes:
         keeper: Keeper,
         changes: Changes,
         upkeep: Upkeep,
-        projects: Projects,
         imports: Imports,
         devices: DeviceWatch,
+        triage: TriageView,
     ) -> None:
         self._imports = imports
         self._devices = devices
         self._upkeep = upkeep
-        self._projects = projects
+        self._triage = triage
         self._home = home
         self._database = opened
         self._keeper = keeper
@@ -95,18 +98,19 @@ class Routes:
         gpus = self._devices.busy_gpus()
 
         def read() -> protocol.Status:
+            user = getpass.getuser()
             with self._database.reading() as cursor:
                 counts = run_table.count_by_state(cursor, time.time() - FAILED_WINDOW_S)
             return protocol.Status(
                 host=os.uname().nodename,
-                user=getpass.getuser(),
+                user=user,
                 version=VERSION,
                 running_count=sum(counts.get(state, 0) for state in protocol.LIVE_STATES),
                 queued_count=sum(counts.get(state, 0) for state in protocol.WAITING_STATES),
                 failed_count=counts.get("failed", 0),
                 disk_used_percent=disk_used_percent(self._home),
                 notice=self._keeper.notice or self._keeper.catching_up.notice or self._upkeep.notice,
-                attention_count=self._projects.attention_count,
+                attention_count=self._triage.need_count(user),
                 gpus=gpus,
             )
 
@@ -336,7 +340,9 @@ def build(
     devices: DeviceWatch,
 ) -> Starlette:
     """The ASGI application."""
-    routes = Routes(home, opened, keeper, changes, upkeep, projects, imports, devices)
+    onlookers = Onlookers(home)
+    triage = TriageView(home, opened, keeper, projects, imports, upkeep, onlookers)
+    routes = Routes(home, opened, keeper, changes, upkeep, imports, devices, triage)
     run = "/runs/{reference}"
     return Starlette(
         routes=[
@@ -356,6 +362,7 @@ def build(
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
             *CurveRoutes(opened, routes.points_of).table(),
+            *TriageRoutes(triage, onlookers, keeper, changes).table(),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *CloneRoutes(home, opened, keeper).table(),
