@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "start a command as a run that survives this terminal",
+    "triage": "what wants you, what runs, what waits, what has ended while you were away",
+    "status": "how the box stands, in one line for prompts and tmux",
     "ps": "runs that are alive or waiting",
     "runs": "all runs, filtered and sorted",
     "show": "everything about one run",

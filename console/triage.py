@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from console.client import Client
-    from console.protocol import Json
+    from console.protocol import Json, State
 
 ACTS: Final = ("retry", "release", "resume", "stop", "trust", "open", "")
 """What can be done about a need from where it is shown; `open` leads to where it can be looked at."""
@@ -39,6 +39,8 @@ class Need(NamedTuple):
     command: str = ""
     """What a shell is told to do the same; may be empty."""
     run_id: str = ""
+    row: RunRow | None = None
+    """The run that it is about, where it is one that has started."""
     root: str = ""
     """Of the project that it is about."""
     scope: str = ""
@@ -102,11 +104,31 @@ class WaitingRun(NamedTuple):
     no: int
     name: str
     project: str
-    state: str
+    state: State
     reason: str
     params: dict[str, str]
     expected_start_s: float | None = None
     """Estimate, Unix time; None when it cannot be told."""
+
+    @property
+    def row(self) -> RunRow:
+        """As a row of the run table, as far as the queue knows it."""
+        return RunRow(
+            id=self.id,
+            no=self.no,
+            name=self.name,
+            project=self.project,
+            state=self.state,
+            cause=self.reason,
+            command="",
+            created_at_s=0.0,
+            started_at_s=None,
+            ended_at_s=None,
+            exit_code=None,
+            signal="",
+            params=self.params,
+            metric=None,
+        )
 
 
 class EndedRun(NamedTuple):
@@ -187,13 +209,18 @@ def decode(data: dict[str, Json]) -> Triage:
     return pick(
         Triage,
         data,
-        needs=tuple(pick(Need, each) for each in data["needs"]),
+        needs=tuple(map(decode_need, data["needs"])),
         live=tuple(map(decode_live, data["live"])),
         best=tuple(pick(BestRun, each, value=decode_number(each["value"])) for each in data["best"]),
         waiting=tuple(pick(WaitingRun, each) for each in data["waiting"]),
         ended=tuple(EndedRun(decode_row(each["row"]), decode_gap(each.get("gap"))) for each in data["ended"]),
         absence=pick(Absence, data["absence"]),
     )
+
+
+def decode_need(data: dict[str, Json]) -> Need:
+    """A need from its JSON object."""
+    return pick(Need, data, row=decode_row(data["row"]) if data.get("row") else None)
 
 
 def decode_live(data: Mapping[str, Json]) -> LiveRun:

@@ -93,7 +93,8 @@ class TriageView:
         with self._database.reading() as cursor:
             live = triage.live(cursor, LIVE_MAX)[1]
             queue = queue_view.view(self._keeper.scheduler, {}, WAITING_MAX)
-            count = len(self._needs(cursor, actor, live, queue))
+            wrong = triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
+            count = len(self._needs(actor, live, wrong, queue))
         with self._lock:
             if len(self._counts) >= COUNTED_MAX:
                 self._counts.clear()
@@ -109,14 +110,17 @@ class TriageView:
             ended_count, ended = triage.ended_since(cursor, since_s, ENDED_MAX)
             slow = self._slow_facts(cursor, {entry.project for entry in (*live, *ended)})
             queue = queue_view.view(self._keeper.scheduler, slow.durations, WAITING_MAX)
-            wanted = self._needs(cursor, actor, live, queue)
+            wrong = triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
+            wanted = self._needs(actor, live, wrong, queue)
             live_rows = self._live_rows(cursor, live, slow, now_s)
             run_count = (cursor.execute("select count(*) from run").fetchone() or (0,))[0]
         shown = {entry.project for entry in live}
+        named = {need.run_id for need in wanted}
+        rows = {entry.id: translate.row(entry) for entry in (*wrong, *live) if entry.id in named}
         return {
             "now_s": now_s,
             "run_count": run_count,
-            "needs": [need._asdict() for need in wanted],
+            "needs": [need._asdict() | {"row": rows.get(need.run_id)} for need in wanted],
             "need_count": len(wanted),
             "live": live_rows,
             "live_count": live_count,
@@ -141,14 +145,16 @@ class TriageView:
             self._slow = found
         return found
 
-    def _needs(self, cursor: Cursor, actor: str, live: Sequence[RunEntry], queue: Mapping[str, Any]) -> list[Need]:
+    def _needs(
+        self, actor: str, live: Sequence[RunEntry], wrong: Sequence[RunEntry], queue: Mapping[str, Any]
+    ) -> list[Need]:
         failing = daemon_process.notes(self._home)["failing"]
         died = f"the daemon died again and again: {failing.get('last_words', '')}" if failing else ""
         keeper = self._keeper
         found = [
             *needs.of_notices([keeper.notice, died], [keeper.catching_up.notice, self._upkeep.notice]),
             *needs.of_disk(self._disk.look(self._monotonic())),
-            *needs.of_runs(triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)),
+            *needs.of_runs(wrong),
             *needs.of_live(live),
             *needs.of_queue(queue),
             *needs.of_projects(self._projects.rows()),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Scope: TypeAlias = Literal[
-    "app", "runs", "run", "projects", "table", "log", "input", "confirm", "form", "help", "artifacts"
+    "app", "triage", "runs", "run", "projects", "table", "log", "input", "confirm", "form", "help", "artifacts"
 ]
 
 
@@ -59,6 +59,7 @@ KEY_NAMES: Final = {
 """How keys are written for people, where that differs from Textual's name."""
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
+    "triage": "Triage",
     "runs": "Runs",
     "run": "One run",
     "projects": "Projects",
@@ -89,6 +90,12 @@ def run_actions(scope: Scope, *, note_keys: tuple[str, ...] = ("n", "i")) -> tup
 
 
 ACTIONS: Final[tuple[Action, ...]] = (
+    Action("open", ("enter",), "open the run, or what the row is about", "triage", footer="open"),
+    *run_actions("triage"),
+    Action("seen", ("a",), "mark the row as seen: it leaves your list", "triage", footer="seen", writes=True),
+    Action("clear", ("c",), "clear what has ended while you were away", "triage", footer="clear", writes=True),
+    Action("copy_command", ("y",), "copy the command", "triage"),
+    Action("copy_id", ("Y",), "copy the run's id", "triage"),
     Action("open", ("enter",), "open the run under the cursor", "runs", footer="open"),
     Action("mark", ("space",), "mark the run: its curve joins the chart", "runs", footer="mark"),
     Action("filter", ("slash",), "filter by name, command, project, parameter or rN", "runs", footer="filter"),
@@ -185,6 +192,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False
     ),
     Action("help", ("question_mark", "f1"), "what every key does", "app", footer="help"),
+    Action("show_triage", ("1",), "what wants you, what runs, what has ended", "app"),
     Action("show_runs", ("2",), "the table of runs", "app"),
     Action("show_projects", ("9",), "the watched projects", "app"),
     Action("quit", ("q", "ctrl+c"), "quit the screens; runs go on", "app", footer="quit"),

@@ -8,18 +8,28 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual import events
 from textual.app import App
 
 from console.client import Client
 from console.config import DEFAULTS
 from console.tui import config_notice, terminal
 from console.tui.actions import bindings
-from console.tui.messages import ActDone, ActFailed, LinkLost, ProjectOpened, RequestFailed, StatusArrived
+from console.tui.attendance import Attendance
+from console.tui.messages import (
+    ActDone,
+    ActFailed,
+    LinkLost,
+    ProjectOpened,
+    ProjectsWanted,
+    RequestFailed,
+    StatusArrived,
+)
 from console.tui.pace import Pace
 from console.tui.palette import ActionCommands
 from console.tui.screens.base import FootplateScreen
-from console.tui.screens.runs import RunsScreen
 from console.tui.screens.too_small import TooSmallScreen, fits
+from console.tui.screens.triage import TriageScreen
 from console.tui.session import Session
 from console.tui.terminal import TerminalProfile
 from console.tui.text_format import visible
@@ -28,7 +38,6 @@ from console.tui.theme import OKABE_DARK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from textual import events
     from textual.binding import BindingType
     from textual.command import Provider
     from textual.screen import Screen
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     from console.config import Loaded, Settings
     from console.tui.config_notice import ConfigWrong
     from console.tui.courier import ClientFactory
+    from console.tui.screens.runs import RunsScreen
 
 STATUS_INTERVAL_S: Final = 1.0
 REPEATED_NOTICE_S: Final = 30.0
@@ -59,25 +69,57 @@ class FootplateApp(App[int]):
         monotonic: Callable[[], float] = time.monotonic,
         settings: Settings = DEFAULTS,
         suspect: Loaded | None = None,
+        opens_runs: bool = False,
     ) -> None:
-        """`suspect`: the configuration when something in it could not be used, to say so once there is a picture."""
+        """`opens_runs`: begin with the table of runs, as with a filter. `suspect`: the configuration when something in
+        it could not be used, to say so once there is a picture."""
         super().__init__()
         self.register_theme(OKABE_DARK)
         self.theme = settings.theme if settings.theme in self.available_themes else OKABE_DARK.name
         self.session = Session(client_factory, profile or TerminalProfile(), monotonic, settings)
         self._suspect = suspect
-        self._runs_screen = RunsScreen(self.session, filter_text)
+        self._filter_text = filter_text
+        self._opens_runs = opens_runs or bool(filter_text)
+        self._kept: dict[str, FootplateScreen] = {}
         self._complaint = ("", -REPEATED_NOTICE_S)
 
     def get_default_screen(self) -> Screen[Any]:
-        """The table of runs."""
-        return self._runs_screen
+        """What wants a person, or the table of runs; it lies below all others."""
+        self._kept["runs" if self._opens_runs else "triage"] = first = (
+            self._made_runs_screen() if self._opens_runs else TriageScreen(self.session)
+        )
+        return first
+
+    def _made_runs_screen(self) -> RunsScreen:
+        from console.tui.screens.runs import RunsScreen  # here: the first frame does not need it
+
+        return RunsScreen(self.session, self._filter_text)
+
+    @property
+    def _runs_screen(self) -> RunsScreen:
+        """The table of runs with its filter, marks and cursor, which outlast every other screen."""
+        from console.tui.screens.runs import RunsScreen
+
+        if "runs" not in self._kept:
+            self._kept["runs"] = self._made_runs_screen()
+            self.install_screen(self._kept["runs"], "runs")
+        found = self._kept["runs"]
+        assert isinstance(found, RunsScreen)
+        return found
+
+    @property
+    def _triage_screen(self) -> FootplateScreen:
+        if "triage" not in self._kept:
+            self._kept["triage"] = TriageScreen(self.session)
+            self.install_screen(self._kept["triage"], "triage")
+        return self._kept["triage"]
 
     def on_mount(self) -> None:
         """Start the threads once there is something to show their answers."""
         session = self.session
         self._status_pace = Pace(self, STATUS_INTERVAL_S, self._ask_status, session.monotonic)
         self._feed = session.feed("runs", self)
+        self._attendance = Attendance(session, self)
         self.set_interval(1.0, self._count_seconds)
         session.courier.start()
         self.call_after_refresh(self._begin)
@@ -86,6 +128,7 @@ class FootplateApp(App[int]):
         """The first frame is painted: what was made for it stays, so the collector need not look at it again."""
         gc.freeze()
         gc.enable()
+        self._attendance.pressed()
         self._feed.start()
         if self._suspect is not None:
             config_notice.look(self._suspect, self)
@@ -93,6 +136,12 @@ class FootplateApp(App[int]):
     def on_config_wrong(self, message: ConfigWrong) -> None:
         """What could not be used is said, the rest is in force."""
         self.notify(visible(message.words)[:400], title="configuration", severity="warning", markup=False, timeout=20)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Every key and click shows that somebody is there."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self._attendance.pressed()
+        await super().on_event(event)
 
     def on_unmount(self) -> None:
         """The threads end by themselves."""
@@ -103,7 +152,8 @@ class FootplateApp(App[int]):
     def front(self) -> FootplateScreen:
         """The full screen in front, below any question or help."""
         return next(
-            (each for each in reversed(self.screen_stack) if isinstance(each, FootplateScreen)), self._runs_screen
+            (each for each in reversed(self.screen_stack) if isinstance(each, FootplateScreen)),
+            next(iter(self._kept.values())),
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -205,17 +255,31 @@ class FootplateApp(App[int]):
         self.action_show_runs()
         self._runs_screen.show_only(message.name)
 
-    def action_show_projects(self) -> None:
-        """The watched projects, in place of whatever lies above the table of runs."""
+    def action_show_projects(self, root: str = "") -> None:
+        """The watched projects, in place of whatever lies above the table of runs; the cursor is on that at `root`."""
         from console.tui.screens.projects import ProjectsScreen  # here: the first frame does not need it
 
-        self.action_show_runs()
-        self.push_screen(ProjectsScreen(self.session))
+        self._bring(self._runs_screen)
+        self.push_screen(ProjectsScreen(self.session, root))
+
+    def on_projects_wanted(self, message: ProjectsWanted) -> None:
+        """The watched projects with the cursor on one of them."""
+        self.action_show_projects(message.root)
 
     def action_show_runs(self) -> None:
-        """Leave whatever lies above the table of runs."""
-        while len(self.screen_stack) > 1:
+        """The table of runs, as it was left."""
+        self._bring(self._runs_screen)
+
+    def action_show_triage(self) -> None:
+        """What wants a person."""
+        self._bring(self._triage_screen)
+
+    def _bring(self, wanted: FootplateScreen) -> None:
+        """Leave whatever lies above a screen that is kept, or all but the lowest, and put it there."""
+        while len(self.screen_stack) > 1 and self.screen is not wanted:
             self.pop_screen()
+        if self.screen is not wanted:
+            self.push_screen(wanted)
 
 
 def run_tui(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from console.protocol import Hit, LogPage, RunDetail, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
+    from console.triage import Triage
     from console.watched_projects import Project
 
 
@@ -183,6 +184,20 @@ class PreviewArrived(Message):
     place: int
     """In the list of them."""
     preview: Preview
+
+
+@dataclass
+class TriageArrived(Message):
+    """What wants a person, runs, waits and has ended."""
+
+    triage: Triage
+
+
+@dataclass
+class ProjectsWanted(Message):
+    """A person wants to see a project among the watched ones."""
+
+    root: str
 
 
 @dataclass

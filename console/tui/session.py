@@ -34,6 +34,8 @@ class Session:
     drafts: dict[str, str] = field(default_factory=dict)
     """Unsent texts by what they are about, such as `note:<id of the run>`."""
     link: LinkState = field(init=False)
+    away: str = ""
+    """How long the person did not look, in words, while what ended meanwhile is listed; else empty."""
 
     def __post_init__(self) -> None:
         self.courier = Courier(self.client_factory)

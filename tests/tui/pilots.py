@@ -79,8 +79,9 @@ class WatchedApp(FootplateApp):
         client_factory: ClientFactory = Client,
         profile: TerminalProfile = QUICK,
         monotonic: Callable[[], float] = time.monotonic,
+        opens_runs: bool = True,
     ) -> None:
-        super().__init__(client_factory=client_factory, profile=profile, monotonic=monotonic)
+        super().__init__(client_factory=client_factory, profile=profile, monotonic=monotonic, opens_runs=opens_runs)
         self.box = box
         self.seconds_counted = 0
         self.courier = WatchedCourier(client_factory)
@@ -111,9 +112,12 @@ async def opened(
     profile: TerminalProfile = QUICK,
     monotonic: Callable[[], float] = time.monotonic,
     client: type[StandIn] = StandIn,
+    opens_runs: bool = True,
 ) -> AsyncIterator[tuple[WatchedApp, Pilot[int]]]:
     """The app on a box, once its first data are shown, or its first failure to get any."""
-    app = WatchedApp(box, client_factory=lambda: client(box), profile=profile, monotonic=monotonic)
+    app = WatchedApp(
+        box, client_factory=lambda: client(box), profile=profile, monotonic=monotonic, opens_runs=opens_runs
+    )
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.session.link.facts().link != "connecting")
         await until(pilot, lambda: box.away or app.session.link.status is not None)

@@ -21,7 +21,7 @@ from console.protocol import (
     Series,
     Status,
 )
-from tests.tui import stand_in_columns, stand_in_curves
+from tests.tui import stand_in_columns, stand_in_curves, stand_in_triage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +48,10 @@ class Box:
     posted: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
     answers: dict[str, dict[str, Json] | Callable[[Mapping[str, Json]], dict[str, Json]]] = field(default_factory=dict)
     """What a write is answered with, by its path; else an empty object."""
+    triage: dict[str, Json] = field(default_factory=dict)
+    """What differs from an empty triage."""
+    presences: list[str] = field(default_factory=list)
+    """Who pressed a key, as the console told."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
@@ -172,6 +176,8 @@ class StandIn(Client):
             reference = path.split("/")[2]
             detail = self._detail(reference)
             return stand_in_curves.answer(detail.row, lambda key, bins: self.series(reference, key, bins), query)
+        if path == "/triage":
+            return stand_in_triage.empty(NOW_S, len(self.box.details)) | self.box.triage
         assert path == "/projects"
         return {"projects": self.box.projects}
 
@@ -179,6 +185,9 @@ class StandIn(Client):
         self._check()
         if self.box.refusal is not None:
             raise self.box.refusal
+        if path == "/presence":
+            self.box.presences.append(str(body["actor"]))
+            return {"back": False}
         self.box.posted.append((path, body))
         self.box.tell()
         answer = self.box.answers.get(path, {})

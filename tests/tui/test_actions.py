@@ -18,6 +18,7 @@ from console.tui.screens.help import HelpScreen, help_text, scopes_of
 from console.tui.screens.projects import ProjectsScreen
 from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
+from console.tui.screens.triage import TriageScreen
 from console.tui.widgets.key_bar import MOST_ENTRIES, entries_that_fit
 from console.tui.widgets.log_view import LogView
 from console.tui.widgets.prompt import PromptInput
@@ -27,6 +28,7 @@ from tests.tui.stand_in import example_box
 
 OWNERS: dict[Scope, type] = {
     "app": FootplateApp,
+    "triage": TriageScreen,
     "runs": RunsScreen,
     "run": RunScreen,
     "projects": ProjectsScreen,

@@ -65,7 +65,9 @@ class FootplateScreen(ActsOnRuns):
             return
         facts = self.session.link.facts()
         self.query_one(HeaderLine).show(facts)
-        self.query_one(TabBar).show(self.tab, self.trail, facts.status.notice if facts.status else "")
+        self.query_one(TabBar).show(
+            self.tab, self.trail, facts.status.notice if facts.status else "", self.session.away
+        )
 
     def on_screen_resume(self) -> None:
         """Data may have changed while another screen was on top."""

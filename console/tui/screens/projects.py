@@ -40,8 +40,10 @@ class ProjectsScreen(FootplateScreen):
     lists: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = bindings("projects")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, root: str = "") -> None:
+        """`root`: the project on which the cursor is first."""
         super().__init__(session)
+        self._wanted_root = root
         self._projects: tuple[Project, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -90,6 +92,10 @@ class ProjectsScreen(FootplateScreen):
         table.empty = "no folder is watched\nfootplate watch DIR looks after one"
         table.set_row_count(len(self._projects))
         table.put_page(0, [row_of(each, time.time(), ascii_only=self.session.ascii_only) for each in self._projects])
+        if self._wanted_root:
+            places = [place for place, each in enumerate(self._projects) if each.root == self._wanted_root]
+            self._wanted_root = ""
+            table.move_cursor(places[0] if places else 0)
         wanting = sum(len(each.attention) for each in self._projects)
         title = [("Projects", ""), (f" {len(self._projects)}", MUTED)]
         if wanting:

@@ -10,7 +10,7 @@ from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.line import EMPTY, Line
 
-TABS: Final = (("2", "Runs"), ("9", "Projects"))
+TABS: Final = (("1", "Triage"), ("2", "Runs"), ("9", "Projects"))
 """Key and name of every screen that is built."""
 
 
@@ -23,12 +23,14 @@ class TabBar(Line):
     }
     """
 
-    def show(self, tab: str, trail: str = "", notice: str = "") -> None:
-        """`tab` is where we are, `trail` the way into it, `notice` one sentence of the daemon."""
+    def show(self, tab: str, trail: str = "", notice: str = "", away: str = "") -> None:
+        """`tab` is where we are, `trail` the way into it, `notice` one sentence of the daemon, `away` for how long."""
         parts: list[tuple[str, str]] = []
         for key, name in TABS:
             parts += [(f" {key}", "$accent"), (f"{name} ", "bold $foreground" if name == tab else MUTED)]
             if trail and name == tab:
                 parts += [("› ", MUTED), (f"{visible(trail)} ", "bold $primary")]
-        right = Content.styled(f"! {visible(notice)} ", "bold $warning") if notice else EMPTY
+        right = Content.styled(f"{away} ", "$secondary") if away else EMPTY
+        if notice:
+            right = Content.styled(f"! {visible(notice)} ", "bold $warning")
         self.set_parts(Content.assemble(*parts), right)

@@ -1,0 +1,225 @@
+"""What wants a person, what runs, what has ended meanwhile, what waits: one cursor through all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.content import Content
+from textual.widgets import Static
+
+from console import triage as asked
+from console.tui.actions import bindings, in_scope, key_name
+from console.tui.messages import ActDone, ProjectsWanted, TriageArrived
+from console.tui.pace import Pace
+from console.tui.screens.base import FootplateScreen
+from console.tui.styles import MUTED
+from console.tui.text_format import duration
+from console.tui.triage_cells import Look, facts_of, rows_of, sections_of, ticks
+from console.tui.widgets.facts import Facts
+from console.tui.widgets.header_line import HeaderLine
+from console.tui.widgets.key_bar import KeyBar
+from console.tui.widgets.rule import Rule
+from console.tui.widgets.section_list import SectionList
+from console.tui.widgets.tab_bar import TabBar
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from console.client import Client
+    from console.protocol import RunRow
+    from console.triage import Need, Triage
+    from console.tui.actions import Scope
+    from console.tui.session import Session
+
+FIRST_STEPS: Final = Content.assemble(
+    ("Nothing has run here yet\n\n", "bold $foreground"),
+    ("footplate run -- python train.py", "bold $accent"),
+    ("   runs your script and follows it     \n", MUTED),
+    ("footplate watch DIR             ", "bold $accent"),
+    ("   looks after a folder and its runs   \n", MUTED),
+    ("footplate import DIR            ", "bold $accent"),
+    ("   takes in what trackers wrote down   \n", MUTED),
+    ("footplate demo                  ", "bold $accent"),
+    ("   three small runs to look at         \n\n", MUTED),
+    ("This screen fills by itself.", MUTED),
+)
+ACTION_OF: Final = {"retry": "retry", "release": "release", "resume": "release", "stop": "stop"}
+"""Which action does what a need asks for; `open` and `trust` lead to where it can be done."""
+
+
+class TriageScreen(FootplateScreen):
+    """The first screen."""
+
+    scope: ClassVar[Scope] = "triage"
+    tab: ClassVar[str] = "Triage"
+    lists: ClassVar[bool] = True
+    BINDINGS: ClassVar[list[BindingType]] = bindings("triage")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._triage: Triage | None = None
+        self._heard_at_s = 0.0
+        keys = {action.name: key_name(action.keys[0]) for action in in_scope("triage")}
+        self._keys = {act: keys[name] for act, name in ACTION_OF.items()}
+        self._keys |= {"open": keys["open"], "trust": keys["open"], "seen": keys["seen"], "clear": keys["clear"]}
+
+    def compose(self) -> ComposeResult:
+        """One tree for every size; the style sheet hides what has no room."""
+        yield HeaderLine()
+        yield TabBar()
+        yield Static(FIRST_STEPS, id="triage-empty")
+        yield SectionList(id="triage-list", empty="waiting for the daemon…")
+        yield Rule("Under the cursor", id="triage-rule")
+        yield Facts(id="triage-facts")
+        yield KeyBar("triage")
+
+    def on_mount(self) -> None:
+        """News and seconds come at the pace of the terminal."""
+        interval_s, monotonic = self.session.profile.chart_interval_s, self.session.monotonic
+        self._news = Pace(self, interval_s, self._ask, monotonic)
+        self._seconds = Pace(self, interval_s, self._paint, monotonic)
+        self._list.ascii = self.session.ascii_only
+        self._list.focus()
+
+    @property
+    def _list(self) -> SectionList:
+        return self.query_one(SectionList)
+
+    @property
+    def now_s(self) -> float:
+        """The daemon's clock."""
+        if self._triage is None:
+            return 0.0
+        return self._triage.now_s + self.session.monotonic() - self._heard_at_s
+
+    @property
+    def need_under_cursor(self) -> Need | None:
+        """What wants a person, when the cursor is on that."""
+        kind, _, key = self._list.cursor_key.partition(" ")
+        if kind != "need" or self._triage is None:
+            return None
+        return next((need for need in self._triage.needs if need.key == key), None)
+
+    @property
+    def run_under_cursor(self) -> RunRow | None:
+        """The run of the row."""
+        if self._triage is None or not self.present:
+            return None
+        need = self.need_under_cursor
+        run_id = need.run_id if need is not None else self._list.cursor_key.removeprefix("run ")
+        rows = (*rows_of(self._triage), *(run.row for run in self._triage.waiting))
+        return next((row for row in rows if run_id and row.id == run_id), None)
+
+    def refresh_data(self) -> None:
+        """Ask again, soon."""
+        self._news.soon()
+
+    def _ask(self) -> None:
+        def fetch(client: Client) -> TriageArrived:
+            return TriageArrived(asked.fetch(client))
+
+        self.session.courier.ask("triage", self, fetch)
+
+    def on_triage_arrived(self, message: TriageArrived) -> None:
+        """Show it."""
+        if not self.present:
+            return
+        self._triage, self._heard_at_s = message.triage, self.session.monotonic()
+        self.session.link.touch()
+        absence = message.triage.absence
+        self.session.away = "" if absence.away_s is None else f"away {duration(absence.away_s)}"
+        found = message.triage
+        nothing = not (found.run_count or found.needs or found.live or found.waiting)
+        self.set_class(nothing, "-nothing")
+        self._paint()
+        self.show_header()
+        if not nothing and self.focused is None:
+            self.call_after_refresh(self._list.focus)
+
+    def refresh_live_cells(self) -> None:
+        """Count the seconds of runs."""
+        if self._triage is not None and ticks(self._triage):
+            self._seconds.soon()
+
+    def on_resize(self) -> None:
+        """Other widths, once they are known."""
+        self.call_after_refresh(self._paint)
+
+    def _paint(self) -> None:
+        if self._triage is None or not self.present:
+            return
+        look = self._look
+        self._list.show(sections_of(self._triage, self.now_s, look))
+        self._show_facts()
+
+    @property
+    def _look(self) -> Look:
+        return Look(max(40, self._list.size.width), self._keys, ascii_only=self.session.ascii_only)
+
+    def _show_facts(self) -> None:
+        if self._triage is not None:
+            self.query_one(Facts).show(facts_of(self._triage, self._list.cursor_key, self.now_s, self._look))
+
+    def on_section_list_cursor_moved(self, message: SectionList.CursorMoved) -> None:
+        """Other facts."""
+        message.stop()
+        self._show_facts()
+
+    def on_section_list_row_opened(self, message: SectionList.RowOpened) -> None:
+        """Enter."""
+        message.stop()
+        self.action_open()
+
+    def action_open(self) -> None:
+        """The run of the row, or the project; what has no screen says which command helps."""
+        need, row = self.need_under_cursor, self.run_under_cursor
+        if row is not None:
+            from console.tui.screens.run import RunScreen  # here: the first frame does not need it
+
+            self.app.push_screen(RunScreen(self.session, row))
+        elif need is not None and need.root:
+            self.post_message(ProjectsWanted(need.root))
+        elif need is not None:
+            self.say(f"{need.subject}: {need.cause}", f"\n{need.command} tells more" if need.command else "")
+
+    def action_release(self) -> None:
+        """Let a held run start, or a paused part of the queue go on."""
+        need = self.need_under_cursor
+        if need is None or need.act != "resume":
+            super().action_release()
+            return
+        actor, scope, subject = self.session.actor, need.scope, need.subject
+
+        def resume(client: Client) -> ActDone:
+            asked.resume(client, scope, actor)
+            return ActDone(f"{subject} goes on")
+
+        self.send(f"resume:{scope}", "resume it", resume)
+
+    def action_seen(self) -> None:
+        """Take the row off the list of this person."""
+        need = self.need_under_cursor
+        if need is None:
+            self.say("there is nothing under the cursor that can be marked as seen")
+            return
+        if not need.dismissable:
+            self.say(f"{need.subject}: it goes by itself once it is mended")
+            return
+        actor, keys, subject = self.session.actor, (need.key,), need.subject
+
+        def mark(client: Client) -> ActDone:
+            asked.mark_seen(client, keys, actor)
+            return ActDone(f"{subject}: seen by {actor}")
+
+        self.send(f"seen:{need.key}", "mark it as seen", mark)
+
+    def action_clear(self) -> None:
+        """What has ended until now was looked at."""
+        actor = self.session.actor
+
+        def clear(client: Client) -> ActDone:
+            asked.clear(client, actor)
+            return ActDone("what ends from now on is listed")
+
+        self.send("clear", "clear the list", clear)
