@@ -126,8 +126,9 @@ def run_command(name: str, argv: list[str]) -> int:
 
     client.voice = client.Voice(ask if sys.stdin.isatty() and sys.stderr.isatty() else None, say)
     module = module_of(name)
-    # Prompts and status bars call `footplate ps` all the time: argparse would be a tenth of what it takes.
-    options = module.NO_OPTIONS if not argv and hasattr(module, "NO_OPTIONS") else parse(name, module, argv)
+    # Prompts and status bars call some of them all the time: argparse would be a tenth of what it takes.
+    quick = getattr(module, "QUICK_OPTIONS", {}).get(tuple(argv))
+    options = parse(name, module, argv) if quick is None else quick
     try:
         return int(module.execute(options))
     except ClientError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +75,8 @@ async def take(name: str, size: tuple[int, int], keys: Sequence[str]) -> Path:
     """The screen of a given size after some keys, as an SVG that needs no font from the network."""
     from console.tui.app import FootplateApp
 
-    app = FootplateApp(client_factory=Client, profile=terminal.TerminalProfile())
+    opens_runs = name != "triage"
+    app = FootplateApp(client_factory=Client, profile=terminal.TerminalProfile(), opens_runs=opens_runs)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(SETTLE_S)
         await press(pilot, keys)
@@ -120,11 +123,28 @@ def main() -> int:
                 for size in SIZES if picture != "help" else SIZES[1:2]:
                     if options.only in picture:
                         print(asyncio.run(take(picture, size, keys)).relative_to(ROOT))
-            if options.only in "projects":
+            if options.only in "projects" or options.only in "triage":
                 watch(home, folder)
-                for size in SIZES[:2]:
-                    print(asyncio.run(take("projects", size, ("9",))).relative_to(ROOT))
+            for size in SIZES[:2] if options.only in "projects" else ():
+                print(asyncio.run(take("projects", size, ("9",))).relative_to(ROOT))
+            if options.only in "triage":
+                go_wrong(home, folder)
+            for size in SIZES if options.only in "triage" else ():
+                print(asyncio.run(take("triage", size, ())).relative_to(ROOT))
     return 0
+
+
+def go_wrong(home: Home, folder: Path) -> None:
+    """A run that failed, another that waits behind a pause, and a night without a look at the console."""
+    home.wait_ended(train(home, folder, "--lr 0.1 --data data/may.parquet"))
+    home.footplate("pause", "churn", "--reason", "the disk is being moved")
+    home.footplate("sweep", "train", "-p", "lr=0.3,0.2", "-p", "leaves=63", "--yes", cwd=str(folder))
+    home.end_daemon()
+    now_s = time.time()
+    absence = {"last_s": now_s, "left_s": now_s - 39_840, "back_s": now_s, "cleared_s": 0.0}
+    told = {"format": 1, "persons": {getpass.getuser(): absence}}
+    Path(home.path, "presence.json").write_text(json.dumps(told), encoding="utf-8")
+    home.footplate("ps")
 
 
 def watch(home: Home, folder: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_command_without_arguments_has_the_options_that_the_parser_would_give(
     from console.__main__ import parse
     from console.cli import ps
 
-    assert vars(parse("ps", ps, [])) == vars(ps.NO_OPTIONS)
+    assert vars(parse("ps", ps, [])) == vars(ps.QUICK_OPTIONS[()])
 
 
 def processes_of(run_id: str) -> list[int]:

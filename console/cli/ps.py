@@ -12,8 +12,8 @@ from console.client import Client
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-NO_OPTIONS: Final = SimpleNamespace(json=False)
-"""What the parser makes of no arguments."""
+QUICK_OPTIONS: Final = {(): SimpleNamespace(json=False)}
+"""What the parser makes of arguments that are given all the time."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 QUICK_OPTIONS: Final = {("--line",): SimpleNamespace(line=True, json=False)}
-"""What the parser makes of the arguments that prompts give."""
+"""What the parser makes of arguments that are given all the time."""
 OFF: Final = "footplate: off"
 
 
@@ -47,10 +47,12 @@ def execute(options: Namespace | SimpleNamespace) -> int:
 
 
 def line_of(found: dict[str, Any], *, ascii_only: bool = False) -> str:
-    """`▶3 …2 ✗1 !4`: running, waiting, failed in the last 24 hours, wanting a person; what is 0 is left out."""
+    """`▶3 …2 ✗1 !4 GPU 6/8`: running, waiting, failed in the last 24 hours, wanting a person; what is 0 is left out."""
     glyphs = (">", ".", "x", "!") if ascii_only else ("▶", "…", "✗", "!")
     names = ("running_count", "queued_count", "failed_count", "attention_count")
     parts = [f"{glyph}{found[name]}" for glyph, name in zip(glyphs, names, strict=True) if found.get(name)]
+    if gpus := found.get("gpus"):
+        parts.append(f"GPU {gpus[0]}/{gpus[1]}")
     percent = found.get("disk_used_percent")
     if percent is not None and percent >= DISK_SHOWN_PERCENT:
         parts.append(f"disk {percent:.0f}%")
