@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from console.gpu.host import PROC, memory_of
@@ -19,7 +20,7 @@ with warnings.catch_warnings():
     import pynvml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Value = TypeVar("Value")
 
@@ -61,6 +62,7 @@ THROTTLES: Final = (
     (0x8, "hardware slowdown"),
 )
 """Bits of the clocks event reasons that hold a card back; idle, application clocks and sync boost do not."""
+KINDS: Final = ("Compute", "Graphics", "MPSCompute")
 LIST_TRIES: Final = 4
 """A list of processes may outgrow its buffer between the two calls that it takes."""
 UNIFIED: Final = ("GB10", "Orin", "Xavier", "Thor", "Tegra", "Jetson")
@@ -132,6 +134,8 @@ class Card:
         """The newest sample of per-process utilization that was taken in."""
         self.name = self.uuid = self.bus_id = ""
         self.has_mig = False
+        self._kinds: tuple[str, ...] = KINDS
+        """Of processes: those that the last whole look found, and those that compute."""
 
     def open(self) -> bool:
         """Find the card and what never changes of it; False when it does not answer."""
@@ -151,6 +155,7 @@ class Card:
     def reprobe(self) -> None:
         """Ask anew for what it did not have, and for what changes seldom."""
         self._lasting.clear()
+        self._kinds = KINDS
         mode = self.ask("mig", lambda: int(pynvml.nvmlDeviceGetMigMode(self._handle)[0]))
         self.has_mig = mode.value == 1
 
@@ -200,19 +205,19 @@ class Card:
         )
 
     def processes(self) -> Answer:
-        """A list of `GpuProcess`: the dearest call there is, milliseconds of the driver's lock."""
+        """A list of `GpuProcess`. The dearest call there is, milliseconds of the driver's lock for each kind of them:
+        kinds that there were none of are asked for again only after `reprobe`.
+        """
+        lists = {kind: self.ask(kind, partial(listed, kind, self._handle)) for kind in self._kinds}
+        if lists[KINDS[0]].reason:
+            return lists[KINDS[0]]
+        self._kinds = tuple(kind for kind in self._kinds if kind == KINDS[0] or lists[kind].value)
         found: dict[int, int | None] = {}
-        compute = self.ask("processes", lambda: listed("Compute", self._handle))
-        others = [
-            self.ask("graphics processes", lambda: listed("Graphics", self._handle)),
-            self.ask("mps processes", lambda: listed("MPSCompute", self._handle)),
-        ]
-        if compute.reason:
-            return compute
-        for each in [process for part in (compute, *others) for process in part.value or ()]:
-            memory = each.usedGpuMemory
-            # Slices of one card list a process once each; the kinds of processes may list it twice.
-            found[each.pid] = max(found.get(each.pid) or 0, int(memory)) if memory is not None else found.get(each.pid)
+        for part in lists.values():
+            # A process of both kinds is in both lists with all its memory, one on several slices once for each.
+            for pid, memory in summed(part.value or ()).items():
+                known = [value for value in (found.get(pid), memory) if value is not None]
+                found[pid] = max(known, default=None)
         return Answer([GpuProcess(pid, memory) for pid, memory in sorted(found.items())], "")
 
     def process_utilization(self) -> Answer:
@@ -312,6 +317,15 @@ def listed(kind: str, handle: Any) -> list[Any]:
             elif error.value != pynvml.NVML_ERROR_INSUFFICIENT_SIZE or tries_left == 1:
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def summed(processes: Iterable[Any]) -> dict[int, int | None]:
+    """Memory by pid over one list; None where the driver tells none of a process."""
+    found: dict[int, int | None] = {}
+    for each in processes:
+        before, memory = found.get(each.pid), each.usedGpuMemory
+        found[each.pid] = before if memory is None else int(memory) + (before or 0)
+    return found
 
 
 def throttles(handle: Any) -> list[str]:

@@ -1,7 +1,8 @@
 """`python -I -m console.gpu.sampler`: asks the driver for the figures of all cards and prints a line of JSON a second.
 
 The one process in which a call into the driver may hang. Each card has a thread of its own, so one that does not answer
-keeps no other from being measured, as long as the driver itself is well. A line is `{"gpus": [...]}`, each card as
+keeps no other from being measured, as long as the driver itself is well; while none answers nothing is printed, and the
+daemon sees that the sampler stalls. A line is `{"gpus": [...]}`, each card as
 `console.devices.Gpu` has it but for holders, which carry the id of their run; or `{"refused": "why"}` before the end.
 
 It ends with its stdin, and so with the daemon; of a daemon that is gone while the driver hangs, SIGALRM ends it.
@@ -29,6 +30,8 @@ SELDOM_S: Final = 60.0
 """What a card can, and how it is split."""
 TOGETHER_S: Final = 0.3
 """How long a line waits for cards that are being asked."""
+OPENING_S: Final = 3.0
+"""How long the first one does, whose cards are still to be opened."""
 NO_ANSWER_S: Final = 5.0
 """From so long a silence on a card's last figures are not shown any more."""
 ALARM_S: Final = 90
@@ -106,7 +109,9 @@ class CardSampler:
             self._slow, self._slow_at_s = {}, -1e9
             return self._blank(card.gone)
         if now_s - self._slow_at_s >= SLOW_S - FAST_S / 2:
-            self._slow_at_s = now_s
+            # Cards take turns, so that their lists of processes do not hold the driver's lock one after the other.
+            turn_s = 0.0 if self._slow else card.index % int(SLOW_S) * FAST_S
+            self._slow_at_s = now_s - turn_s
             self._slow = self._ask_slow()
         reasons = {name: answer.reason for name, answer in found.items() if answer.reason} | self._slow["reasons"]
         return {
@@ -181,15 +186,16 @@ def main() -> int:
         return 1
     answered = threading.Condition()
     cards = [CardSampler(index, answered) for index in range(count)]
-    next_s = time.monotonic()
+    next_s, patience_s = time.monotonic(), OPENING_S
     while True:
         signal.alarm(ALARM_S)
         for card in cards:
             card.ask()
         with answered:
-            answered.wait_for(lambda: all(card.is_idle for card in cards), TOGETHER_S)
-        if not say({"gpus": [card.snapshot() for card in cards]}):
+            answered.wait_for(lambda: all(card.is_idle for card in cards), patience_s)
+        if any(card.is_idle for card in cards) and not say({"gpus": [card.snapshot() for card in cards]}):
             return 0
+        patience_s = TOGETHER_S
         next_s = max(next_s + FAST_S, time.monotonic())
         if select.select([0], [], [], max(0.0, next_s - time.monotonic()))[0] and not os.read(0, 4096):
             return 0

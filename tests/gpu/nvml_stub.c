@@ -5,8 +5,8 @@
  * error. Keys of the library: count, init, opening (seconds that init takes). Of a card: name, uuid, bus, util, memtotal,
  * memused, memreserved, temp, power (mW), plimit (mW), clksm, energy (mJ), throttle (mask), mig, slices (places),
  * slicesmade, lost, open (`!15`: no handle), hang (seconds that each question for utilization takes), growing (lists of
- * processes outgrow their buffer so many times), proc (pid and bytes, or pid and `none`; many lines), putil (pid,
- * percent, time in us; many lines), putilmode (1: success where there is none).
+ * processes outgrow their buffer so many times), proc and drawing (pid and bytes, or pid and `none`; many
+ * lines), putil (pid, percent, time in us; many lines), putilmode (1: success where there is none), lists (`!4`).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,19 +180,14 @@ API int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, u32 index, void **slic
     *slice = (char *)handle + 1 + index;
     return OK;
 }
-#ifdef OLD_DRIVER
-#define PROCESSES nvmlDeviceGetComputeRunningProcesses_v2
-#else
-#define PROCESSES nvmlDeviceGetComputeRunningProcesses_v3
-#endif
-API int PROCESSES(void *handle, u32 *count, Process *found) {
+static int list(void *handle, const char *key, u32 *count, Process *found) {
     char words[512], bytes[64];
     u32 room = *count, pid;
     u64 times = 0;
     int card = card_of(handle), said = number(handle, "lists", &times);
     if (said != OK && said != NOT_SUPPORTED) return said;
     *count = 0;
-    while (look(card, "proc", words, (int)*count + 1)) {
+    while (look(card, key, words, (int)*count + 1)) {
         if (*count < room && found && sscanf(words, "%u %63s", &pid, bytes) == 2)
             found[*count] = (Process){pid, bytes[0] == 'n' ? ~0ull : strtoull(bytes, 0, 0), ~0u, ~0u};
         ++*count;
@@ -204,6 +199,14 @@ API int PROCESSES(void *handle, u32 *count, Process *found) {
     }
     return *count > room || (*count && !found) ? TOO_SMALL : OK;
 }
+#define PROCESSES(function, key) \
+    API int function(void *handle, u32 *count, Process *found) { return list(handle, key, count, found); }
+#ifdef OLD_DRIVER
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v2, "proc")
+#else
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v3, "proc")
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v3, "drawing")
+#endif
 API int nvmlDeviceGetProcessUtilization(void *handle, Sample *found, u32 *count, u64 since) {
     char words[512];
     u32 room = *count, pid, sm;

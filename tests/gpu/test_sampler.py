@@ -6,6 +6,7 @@ import getpass
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -174,6 +175,26 @@ def test_who_holds_a_card(driver: Driver, process: subprocess.Popen[bytes]) -> N
     assert (elsewhere.user, elsewhere.run, elsewhere.reason) == ("", "", ELSEWHERE)
 
 
+def test_a_process_that_is_listed_more_than_once_is_one(driver: Driver) -> None:
+    driver.fill(1)
+    # Twice among those that compute: on two slices. In both lists: it does both.
+    driver.say(0, proc=["4194000 100", "4194000 200", "4194001 500"], drawing=["4194001 500", "4194002 7"])
+    [card] = cards_of(driver)
+    assert [(each["pid"], each["memory_used_bytes"]) for each in card["holders"]] == [
+        (4194000, 300),
+        (4194001, 500),
+        (4194002, 7),
+    ]
+
+
+def test_a_list_of_processes_that_the_driver_does_not_give_is_not_an_empty_one(driver: Driver) -> None:
+    driver.fill(1)
+    driver.say(0, lists="!4")
+    [card] = cards_of(driver)
+    assert card["holders"] is None
+    assert card["reasons"]["holders"] == "the driver does not tell it to this user"
+
+
 def test_a_list_of_processes_that_grows_while_it_is_read(driver: Driver) -> None:
     driver.fill(2)
     driver.say(0, proc=[f"{4194000 + n} 1000" for n in range(40)], growing=2)
@@ -225,6 +246,17 @@ def test_in_a_container_a_number_of_the_host_is_nobody_here(process: subprocess.
         user.stdout.readline()
         assert found.who(user.pid).user == getpass.getuser()
         user.communicate(b"")
+
+
+def test_a_driver_that_hangs_altogether_is_silent_so_that_the_daemon_sees_it(driver: Driver) -> None:
+    driver.fill(2)
+    with sampling() as sampler:
+        sampler.cards()
+        driver.say(-1, hang=3)
+        last = time.monotonic()
+        while time.monotonic() - last < 1.9:
+            last = time.monotonic()
+            sampler.line()
 
 
 def test_it_ends_with_its_daemon(driver: Driver) -> None:
