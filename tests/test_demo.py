@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_demo_ends_with_three_runs_one_of_them_failed_and_can_be_taken_away(home: Home, tmp_path: Path) -> None:
+def test_the_demo_shows_what_happens_to_runs_and_can_be_taken_away(home: Home, tmp_path: Path) -> None:
     environment = home.environment(TMPDIR=str(tmp_path))
     home.footplate("run", "--name", "mine", "--", "true")
     done = home.footplate("demo", "--headless", "--json", env=environment)
     rows = [detail["row"] for detail in json.loads(done.stdout)]
-    assert [(row["state"], row["exit_code"]) for row in rows] == [("finished", 0), ("finished", 0), ("failed", 3)]
-    assert {row["project"] for row in rows} == {"demo"}
-    assert rows[0]["metric"]["key"] == "valid/auc"
-    assert 0.7 < rows[0]["metric"]["last"] < 1
-    assert rows[0]["metric"]["point_count"] == 60
-    assert rows[0]["params"] == {"lr": "0.1", "leaves": "31"}
-    assert "december.parquet" in json.loads(home.footplate("show", "r4", "--json").stdout)["evidence"]
+    assert len(rows) == 12
+    assert {(row["project"], row["sweep"]) for row in rows} == {("demo", "s1")}
+    for row in rows[:9]:
+        assert (row["state"], row["exit_code"], row["metric"]["key"]) == ("finished", 0, "valid/auc")
+        assert 0.7 < row["metric"]["last"] < 1
+        assert row["metric"]["point_count"] == 60
+        assert row["metric"]["goal_source"] == "manifest"
+    diverged, raised, greedy = rows[9:]
+    assert (diverged["state"], diverged["exit_code"], diverged["cause_kind"]) == ("finished", 0, "diverged")
+    assert (raised["state"], raised["cause"]) == ("failed", "ValueError: 'tenure_month' is not in list")
+    assert (greedy["state"], greedy["cause_kind"]) == ("failed", "oom_limit")
+    seen = json.loads(home.footplate("runs", "--json").stdout)["rows"]
+    old = sorted((row["tracker"], row["state"], row["metric"]["key"]) for row in seen if row["tracker"])
+    assert old == [("lightning", "unknown", "valid/loss")] * 3 + [("mlflow", "finished", "valid/auc")] * 4
     home.footplate("demo", "--remove", env=environment)
     left = json.loads(home.footplate("runs", "--json").stdout)
     assert [row["name"] for row in left["rows"]] == ["mine"]
     assert [path.name for path in tmp_path.iterdir() if "demo" in path.name] == []
     assert len(os.listdir(os.path.join(home.path, "runs"))) == 1
+    assert "demo" not in home.footplate("projects").stdout
 
 
 def test_a_missing_libgomp_is_one_sentence_in_the_runs_cause(home: Home, tmp_path: Path) -> None:

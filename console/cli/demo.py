@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING, Final
 
 from console import protocol
-from console.cli import output, run
+from console.cli import output, shell
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 
@@ -19,13 +22,41 @@ if TYPE_CHECKING:
 
 PROJECT: Final = "demo"
 PREFIX: Final = "footplate-demo-"
-ARGUMENTS: Final = (
-    ("--lr", "0.1", "--leaves", "31"),
-    ("--lr", "0.03", "--leaves", "7"),
-    ("--lr", "0.1", "--leaves", "31", "--data", "data/december.parquet"),
+MANIFEST: Final = """# Made by `footplate demo`.
+[project]
+name = "demo"
+interpreter = {interpreter}
+primary_metric = {{ key = "valid/auc", goal = "maximize" }}
+
+[jobs.train]
+command = [
+    "{{python}}", "train.py", "--lr", "{{lr}}", "--leaves", "{{leaves}}",
+    "--model", "{{model}}", "--scale", "{{scale}}", "--repeat", "{{repeat}}", "--falls-with", "{{falls_with}}",
+]
+params = {{ lr = 0.1, leaves = 31, model = "trees", scale = "standard", repeat = 1, falls_with = "" }}
+memory = "2GB"
+outputs = ["model.txt"]
+"""
+SETS: Final[tuple[dict[str, str], ...]] = (
+    *({"lr": lr, "leaves": leaves} for lr in ("0.3", "0.1", "0.03") for leaves in ("7", "15", "31")),
+    {"lr": "0.001", "model": "linear", "scale": "none"},
+    {"lr": "0.1", "falls_with": "tenure_month"},
+    {"lr": "0.1", "repeat": "10000"},
 )
-"""Three trainings; the file of the last one does not exist, as happens."""
-EXPECTED_STATES: Final = ("finished", "finished", "failed")
+"""Twelve trainings: the linear model leaves the numbers on features that are not scaled, one names a column that there
+is not, as happens, and one wants more memory than its limit."""
+EXPECTED: Final = (
+    *(("finished", "ok"),) * 9,
+    ("finished", "diverged"),
+    ("failed", "exception"),
+    ("failed", "oom_limit"),
+)
+"""State and kind of cause of each."""
+OLD_RUNS: Final = 7
+"""That history.py leaves behind in the files of two trackers."""
+IMPORT_S: Final = 30.0
+FEW_THREADS: Final = {"POLARS_MAX_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+"""Where the memory limit can only be one of the address space, a thread for each of many cores would fill it."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,10 +73,13 @@ def execute(options: Namespace) -> int:
         return remove(client)
     folder = copy_sample()
     print(f"the sample project churn is in {folder}", file=sys.stderr)
-    generate(folder)
-    submitted = [client.submit(request(folder, list(arguments))) for arguments in ARGUMENTS]
+    for script in ("generate.py", "history.py"):
+        execute_script(folder, script)
+    watch(client, folder)
+    asked = shell.context() | {"environment": environment() | FEW_THREADS, "folder": folder, "job": "train"}
+    made = client.post("/jobs", asked | {"rows": list(SETS), "sweep": True})
     if options.headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return report(client, [new.id for new in submitted], as_json=options.json)
+        return report(client, [new["id"] for new in made["runs"]], as_json=options.json)
     client.close()
     from console.opening import open_console
 
@@ -60,34 +94,41 @@ def sample_folder() -> str:
 
 
 def copy_sample() -> str:
-    """A copy that the runs may write into; returns its folder."""
+    """A copy that the runs may write into, with a manifest; returns its folder, which is called after the project."""
     try:
-        folder = os.path.join(tempfile.mkdtemp(prefix=PREFIX), "churn")
+        folder = os.path.join(tempfile.mkdtemp(prefix=PREFIX), PROJECT)
         shutil.copytree(sample_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+        with open(os.path.join(folder, "footplate.toml"), "w", encoding="utf-8") as file:
+            file.write(MANIFEST.format(interpreter=json.dumps(sys.executable)))
     except OSError as error:
         raise ClientError(f"cannot copy the sample project: {error}", "set TMPDIR to a folder with space") from error
     return folder
 
 
-def generate(folder: str) -> None:
-    """Make the data of the sample; the script says what it made."""
+def execute_script(folder: str, script: str) -> None:
+    """Have a script of the sample make its files."""
     done = subprocess.run(
-        [sys.executable, "generate.py"], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        [sys.executable, script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise ClientError(f"the sample's generate.py ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        raise ClientError(f"the sample's {script} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+
+
+def watch(client: Client, folder: str) -> None:
+    """Have the folder watched, and what trackers left in it read; waits until that is there."""
+    client.post("/projects/watch", {"folder": folder, "actor": getpass.getuser()})
+    deadline_s = time.monotonic() + IMPORT_S
+    count = 0
+    while count < OLD_RUNS and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+        count = sum(row["run_count"] for row in client.get("/imports")["imports"] if row["root"] == folder)
+    if count < OLD_RUNS:
+        print(f"footplate: {count} of {OLD_RUNS} old runs were read so far", file=sys.stderr)
 
 
 def environment() -> dict[str, str]:
     """Ours, without what would let the user's folders replace modules of the sample."""
     return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-
-
-def request(folder: str, arguments: list[str]) -> dict[str, object]:
-    """One training of the sample, with the interpreter that footplate itself uses."""
-    argv = [sys.executable, "train.py", *arguments]
-    asked = run.request(argv, name="", project=PROJECT, grace_s=10.0, environment=environment())
-    return asked | {"working_dir": folder}
 
 
 def report(client: Client, run_ids: list[str], *, as_json: bool) -> int:
@@ -98,25 +139,34 @@ def report(client: Client, run_ids: list[str], *, as_json: bool) -> int:
         output.print_json(details)
     else:
         output.print_runs(rows, details[-1].now_s)
-    unexpected = [row for row, state in zip(rows, EXPECTED_STATES, strict=True) if row.state != state]
+    expected = zip(rows, EXPECTED, strict=True)
+    unexpected = [row for row, (state, kind) in expected if (row.state, row.cause_kind) != (state, kind)]
     for row in unexpected:
         print(f"footplate: {row.label} {row.state}: {output.log_text(row.cause)}", file=sys.stderr)
     return 1 if unexpected else 0
 
 
 def remove(client: Client) -> int:
-    """Delete every run of the project `demo` and the folders that demos made."""
+    """Delete every run of the project `demo`, watch its folders no more, and delete those that demos made."""
     rows = [row for row in client.runs(text=PROJECT, limit=10_000).rows if row.project == PROJECT]
-    alive = [row for row in rows if row.state not in protocol.ENDED_STATES]
+    alive = [row for row in rows if row.state not in protocol.ENDED_STATES and not row.tracker]
     for row in alive:
         client.stop(row.id, "footplate demo --remove")
     for row in alive:
         wait_for_end(client, row.id)
-    folders = {os.path.dirname(client.run(row.id).working_dir) for row in rows}
+    roots = {client.run(row.id).working_dir for row in rows if not row.tracker}
+    for project in client.get("/projects")["projects"]:
+        if is_ours(project["root"]):
+            client.post("/projects/unwatch", {"project": project["root"], "actor": getpass.getuser()})
+            roots.add(project["root"])
     client.delete(f"/projects/{PROJECT}/runs")
-    for folder in folders:
-        # Only what mkdtemp made for a demo: a person may have given another run the project name.
-        if os.path.basename(folder).startswith(PREFIX) and os.path.dirname(folder) == tempfile.gettempdir():
-            shutil.rmtree(folder, ignore_errors=True)
+    for root in filter(is_ours, roots):
+        shutil.rmtree(os.path.dirname(root), ignore_errors=True)
     print(f"removed {len(rows)} runs of the project demo")
     return 0
+
+
+def is_ours(root: str) -> bool:
+    """Only what mkdtemp made for a demo: a person may have given another run the project name."""
+    folder = os.path.dirname(root)
+    return os.path.basename(folder).startswith(PREFIX) and os.path.dirname(folder) == tempfile.gettempdir()

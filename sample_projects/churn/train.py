@@ -1,4 +1,4 @@
-"""Train gradient boosted trees that predict which customers leave, and save them to model.txt.
+"""Train a model that predicts which customers leave: gradient boosted trees, saved to model.txt, or a linear one.
 
 Prints the metrics of the held-out quarter every few rounds. Where $FOOTPLATE_METRICS names a file, every round also
 appends one JSON line to it; without it nothing changes.
@@ -18,6 +18,11 @@ import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Matrix = np.ndarray[Any, np.dtype[np.float64]]
+    Options = argparse.Namespace
+    Parts = dict[str, tuple[Matrix, Matrix]]
+    Report = Callable[[int, dict[str, float]], None]
 
 EXIT_BAD_DATA = 3
 EXIT_NO_LIGHTGBM = 4
@@ -72,7 +77,7 @@ def load_table(path: Path) -> pl.DataFrame:
     return table.select(*FEATURES, LABEL)
 
 
-def to_matrix(table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+def to_matrix(table: pl.DataFrame) -> Matrix:
     """Features as (rows, features), categories as their position in CATEGORIES, unknown ones as NaN."""
     codes = [
         pl.col(name).replace_strict(values, range(len(values)), default=None, return_dtype=pl.Float64)
@@ -81,17 +86,74 @@ def to_matrix(table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
     return table.select(*codes, *(pl.col(name).cast(pl.Float64) for name in NUMBERS)).to_numpy()
 
 
-def metric_writer(path: str) -> Callable[[Any], None]:
-    """A LightGBM callback that appends `{"step": …, "train/auc": …}` to `path` after every round."""
+def split(table: pl.DataFrame, seed: int, repeat: int) -> Parts:
+    """Features and labels of a held-out quarter, `valid`, and of the rest so many times over, `train`."""
+    features, label = to_matrix(table), table[LABEL].to_numpy().astype(np.float64)
+    order = np.random.default_rng(seed).permutation(table.height)
+    held_out, rest = np.split(order, [table.height // 4])
+    train = np.tile(features[rest], (repeat, 1)), np.tile(label[rest], repeat)
+    return {"train": train, "valid": (features[held_out], label[held_out])}
 
-    def write(env: Any) -> None:
-        line: dict[str, float] = {"step": env.iteration + 1}
-        for data_name, metric, value, _ in env.evaluation_result_list:
-            line[f"{data_name}/{metric}"] = value
+
+def write_metrics(step: int, values: dict[str, float]) -> None:
+    """Append `{"step": …, "train/auc": …}` to the file that $FOOTPLATE_METRICS names, if it does."""
+    if path := os.environ.get("FOOTPLATE_METRICS"):
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({"step": step, **values}) + "\n")
 
-    return write
+
+def train_trees(options: Options, parts: Parts, report: Report, *, quiet: bool = False) -> Any:
+    """Boosted trees by LightGBM; `report` gets the metrics of each round."""
+    lightgbm = load_lightgbm()
+
+    def after_round(env: Any) -> None:
+        report(env.iteration + 1, {f"{name}/{key}": value for name, key, value, _ in env.evaluation_result_list})
+
+    settings = {
+        "objective": "binary",
+        "metric": ["auc", "binary_logloss"],
+        "learning_rate": options.lr,
+        "num_leaves": options.leaves,
+        "seed": options.seed,
+        "num_threads": 2,
+        "verbosity": -1,
+    }
+    if options.falls_with:
+        signs = [0] * len(FEATURES)
+        signs[FEATURES.index(options.falls_with)] = -1
+        settings["monotone_constraints"] = signs
+    names = {"feature_name": FEATURES, "categorical_feature": [] if options.falls_with else list(CATEGORIES)}
+    train = lightgbm.Dataset(*parts["train"], **names)
+    valid = lightgbm.Dataset(*parts["valid"], reference=train, **names)
+    return lightgbm.train(
+        settings,
+        train,
+        options.rounds,
+        valid_sets=[train, valid],
+        valid_names=["train", "valid"],
+        callbacks=[after_round] if quiet else [lightgbm.log_evaluation(period=5), after_round],
+    )
+
+
+def train_linear(options: Options, parts: Parts, report: Report, *, quiet: bool = False) -> None:
+    """Least squares on the label by gradient descent, which leaves the numbers behind when its steps are too long."""
+    mean, scale = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
+    if options.scale == "standard":
+        mean, scale = np.nanmean(parts["train"][0], axis=0), np.nanstd(parts["train"][0], axis=0)
+    inputs = {
+        name: np.column_stack([np.nan_to_num((features - mean) / scale), np.ones(len(features))])
+        for name, (features, _) in parts.items()
+    }
+    weights = np.zeros(len(FEATURES) + 1)
+    for step in range(1, options.rounds + 1):
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(10):
+                wrong_by = inputs["train"] @ weights - parts["train"][1]
+                weights -= options.lr * inputs["train"].T @ wrong_by / len(wrong_by)
+            losses = {f"{name}/loss": float(np.mean((inputs[name] @ weights - parts[name][1]) ** 2)) for name in parts}
+        report(step, losses)
+        if step % 5 == 0 and not quiet:
+            print(f"[{step}] " + "  ".join(f"{name}: {value:.5g}" for name, value in losses.items()))
 
 
 def parse_options() -> argparse.Namespace:
@@ -102,45 +164,30 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="number of trees")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--data", type=Path, default=Path("data/train.parquet"))
+    parser.add_argument("--model", choices=["trees", "linear"], default="trees")
+    parser.add_argument(
+        "--scale", choices=["standard", "none"], default="standard", help="of the linear model's features"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="train on so many copies of the data, to see what it costs"
+    )
+    parser.add_argument("--falls-with", default="", metavar="FEATURE", help="the more of it, the fewer leave")
     options = parser.parse_args()
     if not 0 < options.lr <= 1:
         parser.error("--lr must be above 0 and at most 1")
-    if options.leaves < 2 or options.rounds < 1 or options.seed < 0:
-        parser.error("--leaves must be at least 2, --rounds at least 1 and --seed not negative")
+    if options.leaves < 2 or options.rounds < 1 or options.seed < 0 or options.repeat < 1:
+        parser.error("--leaves must be at least 2, --rounds and --repeat at least 1 and --seed not negative")
     return options
 
 
 def main() -> None:
     """Train, print, save."""
     options = parse_options()
-    table = load_table(options.data)
-    lightgbm = load_lightgbm()
-    features, label = to_matrix(table), table[LABEL].to_numpy().astype(np.float64)
-    order = np.random.default_rng(options.seed).permutation(table.height)
-    held_out, rest = np.split(order, [table.height // 4])
-    names = {"feature_name": FEATURES, "categorical_feature": list(CATEGORIES)}
-    train = lightgbm.Dataset(features[rest], label[rest], **names)
-    valid = lightgbm.Dataset(features[held_out], label[held_out], reference=train, **names)
-    callbacks = [lightgbm.log_evaluation(period=5)]
-    if os.environ.get("FOOTPLATE_METRICS"):
-        callbacks.append(metric_writer(os.environ["FOOTPLATE_METRICS"]))
-    settings = {
-        "objective": "binary",
-        "metric": ["auc", "binary_logloss"],
-        "learning_rate": options.lr,
-        "num_leaves": options.leaves,
-        "seed": options.seed,
-        "num_threads": 2,
-        "verbosity": -1,
-    }
-    model = lightgbm.train(
-        settings,
-        train,
-        options.rounds,
-        valid_sets=[train, valid],
-        valid_names=["train", "valid"],
-        callbacks=callbacks,
-    )
+    parts = split(load_table(options.data), options.seed, options.repeat)
+    if options.model == "linear":
+        train_linear(options, parts, write_metrics)
+        return
+    model = train_trees(options, parts, write_metrics)
     model.save_model("model.txt")
     print(f"saved model.txt with {model.num_trees()} trees")
 
