@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "propose a footplate.toml from what lies in a folder",
     "daemon": "start, stop and look at the process in the background",
     "config": "what is configured, and where each of it comes from",
+    "doctor": "whether all around footplate is as it should be, and what to do",
     "completion": "a script that completes commands, runs and metrics in your shell",
     "service": "have the daemon started at boot, and kept after logout",
     "note": "write down something about a run, or read what was",

@@ -22,6 +22,10 @@ OF_COMMAND: Final[dict[str, dict[str, str]]] = {
     "config": {"1": "something in a file cannot be used; its default is in force"},
     "daemon": {"1": "`status`: no daemon runs"},
     "demo": {"1": "a run did not end as it should"},
+    "doctor": {
+        "0": "nothing needs repair; there may be warnings",
+        "1": "something does not work, or work would be lost",
+    },
     "fingerprint": {"1": "some files could not be read"},
     "gc": {"1": "what is kept does not fit the budget, or a step failed"},
     "import": {"1": "there are problems, and no run was taken in", "130": "left off; what was read stays"},
