@@ -6,7 +6,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from console import watched_projects
+from console import protocol, watched_projects
 from console.client import Client, ClientError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ KINDS: Final = {
     "bundle": "files",
     "command": "files",
     "sweep": "sweeps",
+    "sort": "fields",
 }
 """What an argument of this name takes."""
 
@@ -150,6 +151,8 @@ def of_action(action: Action, command: str) -> list[Candidate]:
     kind = KINDS.get(action.dest, "")
     if kind == "files":
         return [Candidate(FILES)]
+    if kind == "fields":
+        return [Candidate(field) for field in protocol.SORT_KEYS]
     if kind == "runs" and command == "audit":
         return [Candidate("verify", "check the chain"), *names_of("runs", command)]
     return list(names_of(kind, command)) if kind else []
