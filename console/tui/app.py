@@ -182,8 +182,10 @@ class FootplateApp(App[int]):
             self.front.refresh_data()
 
     def on_link_quiet(self) -> None:
-        """Nothing changed, so the picture is fresh."""
+        """Nothing changed, so the picture is fresh; how many GPUs work is no change of a run."""
         self.session.link.touch()
+        if not self.session.link.paused:
+            self._status_pace.soon()
         self.front.show_header()
 
     def on_link_lost(self, message: LinkLost) -> None:

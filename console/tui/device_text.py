@@ -18,6 +18,8 @@ NOT_AVAILABLE: Final = "n/a"
 SHOWN_IDLE_S: Final = 60.0
 """A shorter pause, such as one between two epochs, is not called idle."""
 GIB: Final = 1 << 30
+STEPS: Final = ((60.0, 5.0), (600.0, 60.0), (3600.0, 300.0), (float("inf"), 600.0))
+"""Below so many seconds a length of time is told in steps of so many."""
 COMMON: Final = ("NVIDIA", "GeForce", "Graphics", "Device", "Tesla")
 
 
@@ -88,23 +90,22 @@ def who(gpu: Gpu) -> str:
     first = ordered[0]
     idle_s = gpu.idle_held_s
     if idle_s is not None and idle_s >= SHOWN_IDLE_S:
-        words = f"{visible(first.user) or holder_words(first)} idle {duration(idle_s)}"
+        words = f"{visible(first.user) or holder_words(first)} idle {coarse(idle_s)}"
     else:
         words = holder_words(first)
     return words + (f" +{len(ordered) - 1}" if len(ordered) > 1 else "")
 
 
-def heat(gpu: Gpu) -> str:
-    """Temperature and power where they are known: `64C 612W`."""
-    parts = [f"{gpu.temperature_c:.0f}C"] if gpu.temperature_c is not None else []
-    if gpu.power_w is not None:
-        parts.append(f"{gpu.power_w:.0f}W")
-    return " ".join(parts)
+def coarse(seconds: float) -> str:
+    """A length of time that does not tick all the time: 5s, 10s, 1m00, 12m00, 3h10."""
+    step_s = next(step_s for below_s, step_s in STEPS if seconds < below_s)
+    told_s = max(step_s, seconds // step_s * step_s)
+    return f"{told_s:.0f}s" if told_s < 60 else duration(told_s)
 
 
 def stalled_words(devices: Devices) -> str:
     """What to say of a sampler that does not answer; empty while it does."""
-    return "" if devices.stalled_s is None else f"sampler stalled {duration(devices.stalled_s)}"
+    return "" if devices.stalled_s is None else f"sampler stalled {coarse(devices.stalled_s)}"
 
 
 def gpu_words(devices: Devices) -> str:

@@ -72,7 +72,7 @@ def test_below_the_table_stands_what_is_not_known_and_why(printed: Printed) -> N
         "gpu 0 n/a: utilization: split by MIG",
         "gpu 0 n/a: energy, power limit: too old",
     ]
-    assert lines[6] == "! sampler stalled 1m15: the figures of the cards are as old; the driver does not answer"
+    assert lines[6] == "! sampler stalled 1m00: the figures of the cards are as old; the driver does not answer"
 
 
 def test_text_from_outside_reaches_no_terminal_raw(printed: Printed) -> None:
