@@ -1,4 +1,4 @@
-"""Queries over runs as clients see them: what is wrong with one, and where."""
+"""Queries over runs as clients see them: what is wrong with one and where, and what may come next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from console.protocol import pick
 
 if TYPE_CHECKING:
-    from console.client import DaemonRefused
+    from console.client import Client, DaemonRefused
 
 TEXT_MAX_CHARACTERS: Final = 4000
 """The daemon takes no more; a client need not send it first."""
@@ -24,6 +24,31 @@ class Fault(NamedTuple):
     column_end: int
     of: Literal["text", "sort"]
     """The query, or the field to sort by."""
+
+
+class Completion(NamedTuple):
+    """Something that may be typed next."""
+
+    text: str
+    kind: str
+    """fact, metric, param, form, operator, word or value."""
+    run_count: int | None
+    """Runs that have it; None where that is not counted."""
+    words: str
+
+
+class Completions(NamedTuple):
+    """What may stand from column `start` to `end` of a query, the likeliest first."""
+
+    start: int
+    end: int
+    items: tuple[Completion, ...]
+
+
+def complete(client: Client, text: str, at: int) -> Completions:
+    """What may come at column `at` of a query. Raises ClientError."""
+    found = client.get("/query/complete", {"text": text, "at": at})
+    return pick(Completions, found, items=tuple(pick(Completion, each) for each in found["items"]))
 
 
 def fault_of(error: DaemonRefused) -> Fault | None:

@@ -91,3 +91,11 @@ def test_a_query_that_is_too_long_is_not_sent() -> None:
     assert fault is not None
     assert fault.message == "the query has 1,000,000 characters; at most 4,000 are taken"
     assert run_queries.too_long("x" * run_queries.TEXT_MAX_CHARACTERS) is None
+
+
+def test_completions_come_by_route(runs: Home) -> None:
+    client = runs.client()
+    found = run_queries.complete(client, "val", 3)
+    assert (found.start, found.end) == (0, 3)
+    assert found.items[0] == ("val/acc", "metric", 3, "")
+    assert [each.text for each in run_queries.complete(client, "lr = 1 or lr < 1", 5).items] == ["0.1", "1e-4", "auto"]

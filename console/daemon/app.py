@@ -30,6 +30,7 @@ from console.daemon.routes_jobs import JobRoutes
 from console.daemon.routes_names import NameRoutes
 from console.daemon.routes_people import PeopleRoutes
 from console.daemon.routes_projects import ProjectRoutes
+from console.daemon.routes_query import QueryRoutes
 from console.daemon.routes_queue import QueueRoutes
 from console.daemon.routes_triage import TriageRoutes
 from console.daemon.triage_view import TriageView
@@ -363,6 +364,7 @@ def build(
             Route(f"{run}/log/search", routes.search_log),
             *CurveRoutes(opened, routes.points_of).table(),
             *TriageRoutes(triage, onlookers, keeper, changes).table(),
+            *QueryRoutes(opened).table(),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *CloneRoutes(home, opened, keeper).table(),

@@ -14,6 +14,8 @@ from store.query_language.facts import FACTS, FLAGS, Fact
 from store.query_language.values import NUMBER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from store.query_language.names import Names
     from store.query_language.tree import Field
 
@@ -69,7 +71,8 @@ def resolve(field: Field, names: Names) -> Resolved:
     if plain and word in FACTS and not (field.form and word != "metric"):
         fact = FACTS[word]
         if fact.kind == "metric":
-            return MetricField(primary_rows("step" if word == "step" else field.form or "best", field.alpha))
+            form = "step" if word == "step" else field.form or "best"
+            return MetricField(primary_rows(form, field.alpha, names.primary_keys()))
         return fact
     if plain and not field.form and word in FLAGS:
         raise QueryError(f"{shown(word)} stands alone", field.start, field.end, f"`{word}` or `not {word}`")
@@ -97,13 +100,16 @@ def metric_field(key_id: int, name: str, field: Field, names: Names) -> MetricFi
     return MetricField(f"select latest.run_no, {BEST.format(goal=expression)} as value {source.format(joins=joins)}")
 
 
-def primary_rows(form: str, alpha: float) -> str:
-    """The primary metric of every run, whichever that is."""
+def primary_rows(form: str, alpha: float, keys: Sequence[int]) -> str:
+    """The primary metric of every run, which is one of `keys` unless that is empty."""
     if form == "smooth":
         join = "join run owner on owner.no = metric.run_no"
         return SMOOTH.format(alpha=float(alpha), join=join, condition="metric.key_id = owner.primary_key_id")
     source = """from run owner
         join metric_latest latest on latest.run_no = owner.no and latest.key_id = owner.primary_key_id"""
+    if keys:
+        # Said twice, so that DuckDB passes over the other metrics before it joins.
+        source += f" and latest.key_id in ({', '.join(map(str, keys))})"
     if form == "best":
         return f"select latest.run_no, {BEST.format(goal='owner.primary_goal')} as value {source} {FOLD_BESTS}"
     column = "latest.step" if form == "step" else COLUMNS[form]

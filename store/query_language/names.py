@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SIMILAR: Final = 0.82
 """Jaro-Winkler similarity from which on a name counts as a near miss."""
+PRIMARIES_MAX: Final = 50
 NEAR_SQL: Final = """
     select name from (
         select name, max(jaro_winkler_similarity(lower(name), lower($name))
@@ -48,6 +49,12 @@ class Names:
         """Whether for some run, whose primary metric this is, something else than `goal` is better."""
         sql = "select 1 from run where primary_key_id = $id and primary_goal <> $goal limit 1"
         return self._cursor.execute(sql, {"id": key_id, "goal": goal}).fetchone() is not None
+
+    def primary_keys(self) -> list[int]:
+        """The keys of the metrics that stand for runs; empty when there are too many of them to name."""
+        sql = f"select distinct primary_key_id from run where primary_key_id is not null limit {PRIMARIES_MAX + 1}"
+        found = [key_id for (key_id,) in self._cursor.execute(sql).fetchall()]
+        return found if len(found) <= PRIMARIES_MAX else []
 
     def problem_of_pattern(self, pattern: str) -> str:
         """What RE2 has against a pattern; empty for nothing."""
