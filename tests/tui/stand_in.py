@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from console import artifact_preview
-from console.cli.output import plain
 from console.client import Client, DaemonRefused, DaemonUnavailable
 from console.protocol import (
     Change,
@@ -22,14 +21,12 @@ from console.protocol import (
     Series,
     Status,
 )
-from tests.gpu.looks import machine
 from tests.tui import stand_in_columns, stand_in_curves, stand_in_triage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from console.artifact_preview import Preview
-    from console.devices import Devices
     from console.protocol import Goal, Json, State
 
 NOW_S = 1_760_009_000.0
@@ -53,7 +50,6 @@ class Box:
     """What a write is answered with, by its path; else an empty object."""
     triage: dict[str, Json] = field(default_factory=dict)
     """What differs from an empty triage."""
-    devices: Devices = field(default_factory=machine)
     presences: list[str] = field(default_factory=list)
     """Who pressed a key, as the console told."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
@@ -182,9 +178,6 @@ class StandIn(Client):
             return stand_in_curves.answer(detail.row, lambda key, bins: self.series(reference, key, bins), query)
         if path == "/triage":
             return stand_in_triage.empty(NOW_S, len(self.box.details)) | self.box.triage
-        if path == "/devices":
-            found: dict[str, Json] = plain(self.box.devices)
-            return found
         assert path == "/projects"
         return {"projects": self.box.projects}
 
@@ -222,7 +215,6 @@ class StandIn(Client):
             failed_count=sum(row.state == "failed" for row in rows),
             disk_used_percent=94.0,
             notice=self.box.notice,
-            gpus=(self.box.devices.busy_count, len(self.box.devices.gpus)) if self.box.devices.gpus else None,
             attention_count=sum(len(each["attention"]) for each in self.box.projects),
         )
 

@@ -11,7 +11,6 @@ from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
 from console.tui.widgets.section_list import SectionList
-from tests.gpu.looks import card, machine
 from tests.tui.pilots import Clock, opened, press, run, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
 from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
@@ -132,7 +131,7 @@ def test_what_does_not_fit_is_counted_and_can_be_reached() -> None:
         box.tell()
         await until(pilot, lambda: "Needs you 35" in screen_text(app))
         text = screen_text(app)
-        assert any("Needs you 35" in line and "more" in line for line in text.splitlines())
+        assert "more" in text.splitlines()[2]
         assert all(title in text for title in ("─ Running 3", "─ Since you left", "─ Queue 3"))
         await press(pilot, *("j",) * 29)
         assert "r29 one of many" in row_at_cursor(app)
@@ -220,20 +219,3 @@ def test_keys_on_nothing_say_so() -> None:
         assert box.posted == []
 
     on_triage(test, example_box())
-
-
-def test_the_machine_is_looked_at_again_and_its_cards_are_counted_in_the_header() -> None:
-    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:
-        await until(pilot, lambda: "GPU 6/8" in screen_text(app))
-        box.devices = machine(card(0, 50, 10), gpu_reason="")
-        clock.now_s += 5
-        app.screen.refresh_live_cells()
-        await until(pilot, lambda: "GPU 1/1" in screen_text(app))
-        assert "bob idle" not in screen_text(app)
-        box.devices = machine()
-        clock.now_s += 5
-        app.screen.refresh_live_cells()
-        await until(pilot, lambda: "Machine" in screen_text(app))
-        await until(pilot, lambda: "GPU 1/1" not in screen_text(app))
-
-    on_triage(test)

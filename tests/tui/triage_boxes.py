@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from console.protocol import encode_number
-from tests.gpu.looks import busy_box
 from tests.tui.stand_in import NOW_S, Box, example_box
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def triage_box() -> Box:
     died = rows[221]
     gap = {"value": 0.006, "ahead": True, "best_no": 214, "step": 41_000}
     behind = gap | {"value": -0.021, "ahead": False}
-    box.devices = busy_box()
     box.triage = {
         "run_count": 32,
         "needs": [

@@ -15,7 +15,6 @@ from console.tui.screens.base import FootplateScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import duration
 from console.tui.triage_cells import Look, facts_of, rows_of, sections_of, ticks
-from console.tui.widgets.device_pane import DevicePane
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -69,7 +68,6 @@ class TriageScreen(FootplateScreen):
         """One tree for every size; the style sheet hides what has no room."""
         yield HeaderLine()
         yield TabBar()
-        yield DevicePane(self.session, id="triage-devices")
         yield Static(FIRST_STEPS, id="triage-empty")
         yield SectionList(id="triage-list", empty="waiting for the daemon…")
         yield Rule("Under the cursor", id="triage-rule")
@@ -116,7 +114,6 @@ class TriageScreen(FootplateScreen):
     def refresh_data(self) -> None:
         """Ask again, soon."""
         self._news.soon()
-        self.query_one(DevicePane).look()
 
     def _ask(self) -> None:
         def fetch(client: Client) -> TriageArrived:
@@ -141,8 +138,7 @@ class TriageScreen(FootplateScreen):
             self.call_after_refresh(self._list.focus)
 
     def refresh_live_cells(self) -> None:
-        """Count the seconds of runs, and look at the machine."""
-        self.query_one(DevicePane).look()
+        """Count the seconds of runs."""
         if self._triage is not None and ticks(self._triage):
             self._seconds.soon()
 

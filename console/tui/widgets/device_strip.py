@@ -9,7 +9,6 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from console.tui.device_cells import Row, rows_of
-from console.tui.steady import steadied
 
 if TYPE_CHECKING:
     from textual import events
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DeviceStrip(Widget):
-    """Sends only the cells that differ: a card that does about what it did costs nothing on the line."""
+    """Sends only the cells that differ: a card that does what it did costs nothing on the line."""
 
     DEFAULT_CSS = """
     DeviceStrip {
@@ -45,8 +44,7 @@ class DeviceStrip(Widget):
 
     def show(self, devices: Devices | None, *, compact: bool = False) -> None:
         """Show another look at the machine; `compact` leaves the host out where there are cards."""
-        self._devices = None if devices is None else steadied(self._devices, devices)
-        self._compact = compact
+        self._devices, self._compact = devices, compact
         self._paint(self.size.width)
 
     def render(self) -> RenderResult:
