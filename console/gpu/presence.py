@@ -55,6 +55,12 @@ def pci_cards(root: str = "") -> list[str]:
     ]
 
 
+def card_folder(bus_id: str) -> str:
+    """Where the kernel tells of a card; NVML writes 00000000:17:00.0 for what is 0000:17:00.0 there."""
+    domain, _, rest = bus_id.lower().partition(":")
+    return f"/sys/bus/pci/devices/{domain[-4:]}:{rest}"
+
+
 def is_asleep(card: str) -> bool:
     """Whether a card is switched off by runtime power management; asking NVML would wake it."""
     return first_line(f"{card}/power/runtime_status") == "suspended"

@@ -36,6 +36,7 @@ NO_ANSWER_S: Final = 5.0
 """From so long a silence on a card's last figures are not shown any more."""
 ALARM_S: Final = 90
 CARDS_MAX: Final = 64
+OPENING: Final = "the driver is opening the card"
 FIGURES: Final = (
     "utilization_percent",
     "memory_used_bytes",
@@ -76,7 +77,7 @@ class CardSampler:
         """The last sample; without figures when the card has not answered for a while."""
         silence_s = 0.0 if self.is_idle else time.monotonic() - self._asked_s
         if silence_s < NO_ANSWER_S:
-            return self._snapshot or self._blank("the driver is opening the card")
+            return self._snapshot or self._unmeasured(OPENING)
         return self._blank(f"no answer from the driver for {silence_s:.0f} s")
 
     def _work(self) -> None:
@@ -93,7 +94,7 @@ class CardSampler:
     def _sample(self) -> dict[str, Any]:
         card, now_s = self._card, time.monotonic()
         if self._is_asleep():
-            return self._blank(presence.ASLEEP)
+            return self._unmeasured(presence.ASLEEP)
         if not self._is_open:
             if now_s - self._seldom_at_s < SLOW_S:
                 return self._snapshot
@@ -148,15 +149,15 @@ class CardSampler:
         }
 
     def _is_asleep(self) -> bool:
-        if not self._card.bus_id:
-            return False
-        # NVML writes 00000000:17:00.0 where /sys has 0000:17:00.0.
-        domain, _, rest = self._card.bus_id.lower().partition(":")
-        return presence.is_asleep(f"/sys/bus/pci/devices/{domain[-4:]}:{rest}")
+        return bool(self._card.bus_id) and presence.is_asleep(presence.card_folder(self._card.bus_id))
 
     def _who(self) -> dict[str, Any]:
         card = self._card
         return {"number": card.index, "uuid": card.uuid or f"index {card.index}", "name": card.name}
+
+    def _unmeasured(self, reason: str) -> dict[str, Any]:
+        """Nothing is wrong with the card, and yet there are no figures."""
+        return self._blank("") | {"reasons": dict.fromkeys((*FIGURES, "temperature_c", "holders"), reason)}
 
     def _blank(self, problem: str) -> dict[str, Any]:
         return {

@@ -80,9 +80,9 @@ def holder_words(holder: Holder) -> str:
 def who(gpu: Gpu) -> str:
     """Who has a card: the one with most memory first, how many more, and for how long it is held without work."""
     if gpu.problem:
-        return gpu.problem
+        return visible(gpu.problem)
     if gpu.holders is None:
-        return NOT_AVAILABLE
+        return visible(gpu.reasons.get("holders", NOT_AVAILABLE))
     if not gpu.holders:
         held = gpu.memory_percent is not None and gpu.memory_percent > 5.0
         return "held by nobody we can see" if held else "free"
@@ -90,7 +90,7 @@ def who(gpu: Gpu) -> str:
     first = ordered[0]
     idle_s = gpu.idle_held_s
     if idle_s is not None and idle_s >= SHOWN_IDLE_S:
-        words = f"{visible(first.user) or holder_words(first)} idle {coarse(idle_s)}"
+        words = f"{first.run or visible(first.user) or holder_words(first)} idle {coarse(idle_s)}"
     else:
         words = holder_words(first)
     return words + (f" +{len(ordered) - 1}" if len(ordered) > 1 else "")

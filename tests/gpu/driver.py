@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GIB = 1 << 30
+OPENING = "the driver is opening the card"
 
 
 class Driver:
@@ -57,7 +58,7 @@ class Sampler:
         """Of the next line in which every card has been opened."""
         while True:
             cards: list[dict[str, Any]] = self.line()["gpus"]
-            if not any(card["problem"].startswith("the driver is opening") for card in cards):
+            if not any(OPENING in card["reasons"].values() for card in cards):
                 return cards
 
 

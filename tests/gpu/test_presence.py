@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from console.gpu.presence import reason_for_none
+from console.gpu.presence import card_folder, reason_for_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,3 +47,8 @@ def test_cards_that_sleep_are_not_woken(tmp_path: Path) -> None:
     assert "asleep to save power" in reason_for_none({}, str(tmp_path))
     card(tmp_path, "0000:02:00.0", status="active")
     assert reason_for_none({}, str(tmp_path)) == ""
+
+
+def test_a_card_is_found_by_the_name_that_the_driver_gives_its_place() -> None:
+    assert card_folder("00000000:AF:00.0") == "/sys/bus/pci/devices/0000:af:00.0"
+    assert card_folder("0001:01:00.0") == "/sys/bus/pci/devices/0001:01:00.0"

@@ -64,6 +64,11 @@ def test_beside_cards_the_host_takes_one_line() -> None:
     assert lines(busy_box(), 80)[4:] == [host]
 
 
+def test_a_run_of_ours_that_holds_a_card_idle_is_named() -> None:
+    idle = card(0, 0, 38, holders=(holder("ana", "r218"),), idle_held_s=700.0)
+    assert lines(machine(idle), 40, compact=True)[0].endswith("38G r218 idle 10m00")
+
+
 def test_what_is_not_known_is_no_zero() -> None:
     unknown = card(0, None, memory_used_bytes=None, holders=None)
     assert lines(machine(unknown), 40, compact=True) == ["  0           n/a  n/a n/a"]
@@ -89,6 +94,12 @@ def test_many_cards_are_condensed(count: int, width: int, height: int) -> None:
     assert len(found) == height
     if count == 64:
         assert found[1] == "  32-63  ▃▃▃▃▃▃▄▄▄▄▄▄▄▄▄▄▄▄▅▅▅▅▅▅▅▅▅▅▅▅▅▆  32/32 busy  50% memory"
+
+
+def test_a_card_that_sleeps_is_no_problem_and_says_so() -> None:
+    figures: dict[str, Any] = {"memory_used_bytes": None, "temperature_c": None, "power_w": None, "holders": None}
+    asleep = card(0, None, reasons={"holders": "asleep to save power"}, **figures)
+    assert lines(machine(asleep), 60, compact=True) == ["  0           n/a  n/a  n/a   n/a asleep to save power"]
 
 
 def test_idle_held_and_lost_cards_are_told_apart_when_condensed() -> None:
