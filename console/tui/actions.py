@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Scope: TypeAlias = Literal[
-    "app", "triage", "runs", "run", "projects", "table", "log", "input", "confirm", "form", "help", "artifacts"
+    "app",
+    "triage",
+    "runs",
+    "run",
+    "projects",
+    "table",
+    "log",
+    "input",
+    "confirm",
+    "form",
+    "help",
+    "artifacts",
+    "columns",
 ]
 
 
@@ -70,6 +82,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "form": "In a form",
     "help": "In this help",
     "artifacts": "Among the files of a run",
+    "columns": "Among the columns",
     "app": "Everywhere",
 }
 
@@ -101,6 +114,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("filter", ("slash",), "filter by name, command, project, parameter or rN", "runs", footer="filter"),
     Action("sort", ("s",), "sort by the next column", "runs", footer="sort"),
     Action("reverse", ("S",), "reverse the order", "runs"),
+    Action("columns", ("c",), "choose the columns", "runs"),
     Action("pin_metric", ("m",), "pin the metric for the project", "runs", confirm=True, writes=True),
     *run_actions("runs"),
     Action("copy_command", ("y",), "copy the command", "runs"),
@@ -187,6 +201,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("previous_artifact", ("left_square_bracket",), "look at the file before", "artifacts", palette=False),
     Action("close", ("escape", "a"), "back to the list, then to the run", "artifacts", palette=False),
     Action("start_job", ("J",), "start a job of a watched project", "app", writes=True),
+    Action("toggle_column", ("space",), "choose the column, or choose it no more", "columns", palette=False),
+    Action("move_column(1)", ("J",), "move the column behind the next", "columns", palette=False),
+    Action("move_column(-1)", ("K",), "move the column before the one above", "columns", palette=False),
+    Action("automatic", ("a",), "let the table choose its columns again", "columns", palette=False),
+    Action("search", ("slash",), "search by a part of a name", "columns", palette=False),
+    Action("close", ("escape",), "drop the search, then back to the table", "columns", palette=False),
     Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False

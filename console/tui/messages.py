@@ -80,6 +80,15 @@ class ColumnsArrived(Message):
 
 
 @dataclass
+class ColumnListArrived(Message):
+    """A window of what can be columns, for the picker."""
+
+    query_no: int
+    offset: int
+    page: ColumnPage
+
+
+@dataclass
 class ChartArrived(Message):
     """Curves, in the order asked for; None where a run has no such metric."""
 

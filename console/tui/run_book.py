@@ -83,8 +83,9 @@ class RunBook:
         self._seen.clear()
         self.matched_count = None
 
-    def forget_widths(self) -> None:
-        """Other columns are wanted, which may need less room."""
+    def choose(self, names: tuple[str, ...] | None) -> None:
+        """These columns are wanted, or those that choose themselves."""
+        self.chosen = names
         self._seen.clear()
 
     def mark(self, run_ids: Iterable[str]) -> None:

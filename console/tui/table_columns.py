@@ -106,6 +106,8 @@ def arrange(
     outcome, wanted = made["outcome"], min(NAME_CELLS, seen.get("name", NOTHING_SEEN).width_cells)
     made["outcome"] = replace(outcome, width_cells=KINDS["outcome"].least_cells)
     spare = width_cells - GUTTER_CELLS - sum(made[name].width_cells + GAP_CELLS for name in (*PINNED, *first))
+    at = first.index("key")
+    ending = first[at:] if spare >= 0 else first[at + 1 :]
     spare -= max(0, wanted - made["name"].width_cells)
     fitting = []
     for name in (each for each in names if each.startswith("param:")):
@@ -117,8 +119,6 @@ def arrange(
     made["outcome"] = replace(
         outcome, width_cells=min(outcome.width_cells, made["outcome"].width_cells + max(0, spare))
     )
-    at = first.index("key")
-    ending = first[at:] if spare >= 0 else first[at + 1 :]
     params = [name for name in names if name.startswith("param:")]
     order = dict.fromkeys((*PINNED, *first[:at], *fitting, *ending, *params, *names))
     return tuple(made[name] for name in order)

@@ -12,6 +12,7 @@ from console.tui import palette
 from console.tui.actions import ACTIONS, SCOPE_TITLES, Scope, footer_actions, in_scope, key_name, key_names
 from console.tui.app import FootplateApp
 from console.tui.screens.artifacts import ArtifactsScreen
+from console.tui.screens.columns import ColumnsScreen
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.form import FormScreen
 from console.tui.screens.help import HelpScreen, help_text, scopes_of
@@ -39,6 +40,7 @@ OWNERS: dict[Scope, type] = {
     "form": FormScreen,
     "help": HelpScreen,
     "artifacts": ArtifactsScreen,
+    "columns": ColumnsScreen,
 }
 FORBIDDEN = ("ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "ctrl+enter")
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""

@@ -259,6 +259,23 @@ class RunsScreen(FootplateScreen):
         """Mark the run or take the mark away."""
         self._table.toggle_mark()
 
+    def action_columns(self) -> None:
+        """Choose the columns."""
+        from console.tui.screens.columns import ColumnsScreen  # here: the first frame does not need it
+
+        book = self._book
+        automatic = [book.names[column.cell] for column in self._table.drawn_columns]
+        picker = ColumnsScreen(self.session, self.filter_text, book.chosen, automatic)
+        self.app.push_screen(picker, self._set_columns)
+
+    def _set_columns(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen != self._book.chosen:
+            self._book.choose(chosen)
+            self._columns_pace.forget()
+            self._columns_pace.soon()
+            self._put_all_rows()
+            self._show_title()
+
     def action_filter(self) -> None:
         """Type a filter."""
         self.query_one(Prompt).open(self.filter_text)

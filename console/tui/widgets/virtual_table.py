@@ -153,6 +153,11 @@ class VirtualTable(ScrollView, can_focus=True):
         """How many columns are off to the left and to the right."""
         return self._painter.layout.hidden_left, self._painter.layout.hidden_right
 
+    @property
+    def drawn_columns(self) -> tuple[TableColumn, ...]:
+        """The columns that have room."""
+        return tuple(self._painter.columns[slot.index] for slot in self._painter.layout.slots)
+
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
         """Replace the columns; rows that are in memory must already match them or be replaced next."""
         if self._painter.columns != tuple(columns):
