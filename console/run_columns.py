@@ -6,6 +6,7 @@ comma within a key is written as `\\,` and a backslash as `\\\\`. Standard libra
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from console import protocol
@@ -98,6 +99,33 @@ class TablePage(NamedTuple):
     """For each row how many params were left out of it."""
 
 
+SORT_FIELDS: Final = {
+    **{name: name for name in ("no", "name", "project", "state", "step", "duration", "started", "source")},
+    **{name: name for name in ("sweep", "job", "attempt", "exit", "command")},
+    "metric": "last(metric)",
+    "best": "metric",
+    "age": "started",
+    "glyph": "state",
+    "tags": "tag",
+    "outcome": "cause",
+}
+"""By column: the field of the query language that the table is sorted by."""
+
+
+def sort_field(name: str) -> str:
+    """The field of the query language that sorts by a column; empty for a column that cannot be sorted by."""
+    if name in SORT_FIELDS:
+        return SORT_FIELDS[name]
+    if ":" not in name:
+        return ""
+    column = parse_column(name)
+    # Backslashes are themselves unless a quote follows, the one at the end as well.
+    key = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), column.key)
+    if column.kind == "param":
+        return f'param."{key}"'
+    return "" if column.aggregate == "step" else f'{column.aggregate}("{key}")'
+
+
 def parse_column(text: str) -> Column:
     """A column from its name. Raises ColumnError."""
     kind, colon, key = text.partition(":")
@@ -168,13 +196,15 @@ def table_page(
     offset: int = 0,
     limit: int = 256,
     columns: Sequence[str] = (),
+    whole: bool = False,
 ) -> TablePage:
-    """A page of the run table with the cells of these columns; its rows hold no more than a few params each.
+    """A page of the run table with the cells of these columns; its rows hold a few params each unless `whole`.
 
     Raises ClientError.
     """
     query = {"text": text, "states": states, "sort": sort, "descending": int(descending)}
-    return decode_table_page(client.get("/runs", query | {"offset": offset, "limit": limit, "columns": join(columns)}))
+    more = {"offset": offset, "limit": limit, "columns": None if whole else join(columns)}
+    return decode_table_page(client.get("/runs", query | more))
 
 
 def decode_table_page(data: dict[str, Json]) -> TablePage:

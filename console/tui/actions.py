@@ -26,6 +26,7 @@ Scope: TypeAlias = Literal[
     "help",
     "artifacts",
     "columns",
+    "views",
 ]
 
 
@@ -83,6 +84,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "help": "In this help",
     "artifacts": "Among the files of a run",
     "columns": "Among the columns",
+    "views": "Among the views",
     "app": "Everywhere",
 }
 
@@ -115,6 +117,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort", ("s",), "sort by the next column", "runs", footer="sort"),
     Action("reverse", ("S",), "reverse the order", "runs"),
     Action("columns", ("c",), "choose the columns", "runs"),
+    Action("views", ("v",), "saved views: filter, order and columns", "runs"),
     Action("pin_metric", ("m",), "pin the metric for the project", "runs", confirm=True, writes=True),
     *run_actions("runs"),
     Action("copy_command", ("y",), "copy the command", "runs"),
@@ -207,6 +210,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("automatic", ("a",), "let the table choose its columns again", "columns", palette=False),
     Action("search", ("slash",), "search by a part of a name", "columns", palette=False),
     Action("close", ("escape",), "drop the search, then back to the table", "columns", palette=False),
+    Action("save", ("s",), "keep what the table shows as a view", "views", palette=False),
+    Action("delete_view", ("x",), "delete the view", "views", confirm=True, palette=False),
+    Action("close", ("escape", "v"), "back to the table", "views", palette=False),
     Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
     from console.triage import Triage
+    from console.views import Broken, View
     from console.watched_projects import Project
 
 
@@ -86,6 +87,15 @@ class ColumnListArrived(Message):
     query_no: int
     offset: int
     page: ColumnPage
+
+
+@dataclass
+class ViewsArrived(Message):
+    """The saved views, those that cannot be used with the reason."""
+
+    views: tuple[View | Broken, ...]
+    words: str = ""
+    """What was done to them."""
 
 
 @dataclass

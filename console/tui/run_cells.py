@@ -28,12 +28,12 @@ from console.tui.widgets.facts import Fact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from console.protocol import MetricSummary, RunDetail, RunRow, SortKey
+    from console.protocol import MetricSummary, RunDetail, RunRow
 
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
 KEY_CELLS: Final = 14
 """Of the key of a metric in the table."""
-SORT_CYCLE: Final[tuple[SortKey, ...]] = (
+SORT_CYCLE: Final[tuple[str, ...]] = (
     "started",
     "metric",
     "duration",
@@ -44,7 +44,7 @@ SORT_CYCLE: Final[tuple[SortKey, ...]] = (
     "no",
 )
 """The order in which `s` goes through the columns, most wanted first."""
-ASCENDING_FIRST: Final[frozenset[SortKey]] = frozenset({"name", "project"})
+ASCENDING_FIRST: Final[frozenset[str]] = frozenset({"name", "project"})
 
 
 def arrowed(metric: MetricSummary) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from console import trackers
-from console.run_columns import Column, parse_column
+from console.run_columns import Column, parse_column, sort_field
 from console.tui import run_cells
 from console.tui.table_layout import GAP_CELLS, GUTTER_CELLS, Cell, TableColumn
 from console.tui.text_format import age, cell_width, number
@@ -38,7 +38,6 @@ class Kind(NamedTuple):
     least_cells: int
     most_cells: int
     right: bool = False
-    sortable: bool = True
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -47,21 +46,21 @@ KINDS: Final[dict[str, Kind]] = {
     "name": Kind("name", 14, 28),
     "project": Kind("project", 7, 12),
     "state": Kind("state", 5, 11),
-    "tags": Kind("tags", 4, 20, sortable=False),
-    "key": Kind("metric", 8, 14, sortable=False),
+    "tags": Kind("tags", 4, 20),
+    "key": Kind("metric", 8, 14),
     "metric": Kind("last", 8, 8, right=True),
-    "best": Kind("best", 8, 8, right=True, sortable=False),
+    "best": Kind("best", 8, 8, right=True),
     "step": Kind("step", 6, 8, right=True),
     "duration": Kind("time", 6, 6, right=True),
     "started": Kind("started", 12, 12, right=True),
-    "age": Kind("age", 4, 4, right=True, sortable=False),
-    "source": Kind("source", 6, 7, sortable=False),
-    "outcome": Kind("outcome", 10, 18, sortable=False),
-    "sweep": Kind("sweep", 5, 8, sortable=False),
-    "job": Kind("job", 4, 16, sortable=False),
-    "attempt": Kind("try", 3, 5, right=True, sortable=False),
-    "exit": Kind("exit", 4, 8, right=True, sortable=False),
-    "command": Kind("command", 12, 60, sortable=False),
+    "age": Kind("age", 4, 4, right=True),
+    "source": Kind("source", 6, 7),
+    "outcome": Kind("outcome", 10, 18),
+    "sweep": Kind("sweep", 5, 8),
+    "job": Kind("job", 4, 16),
+    "attempt": Kind("try", 3, 5, right=True),
+    "exit": Kind("exit", 4, 8, right=True),
+    "command": Kind("command", 12, 60),
 }
 PARAM: Final = Kind("", 2, 20)
 METRIC: Final = Kind("", 6, 8, right=True)
@@ -139,12 +138,15 @@ def column_of(name: str, place: int, seen: Contents) -> TableColumn:
         width = max(kind.least_cells, min(kind.most_cells, seen.width_cells))
         pinned, flexible = name in PINNED, name == "name"
         width = kind.least_cells if flexible else width
-        return TableColumn(name, kind.title, width, aligned(kind.right), flexible, kind.sortable, pinned, place)
+        return TableColumn(
+            name, kind.title, width, aligned(kind.right), flexible, bool(sort_field(name)), pinned, place
+        )
     column = parse_column(name)
     kind = METRIC if column.kind == "metric" else PARAM
     title = title_of(column)
     width = max(kind.least_cells, min(cell_width(title) + 1, TITLE_MAX_CELLS), min(kind.most_cells, seen.width_cells))
-    return TableColumn(name, title, width, aligned(kind.right or seen.numeric), cell=place)
+    sortable = bool(sort_field(name))
+    return TableColumn(name, title, width, aligned(kind.right or seen.numeric), sortable=sortable, cell=place)
 
 
 def aligned(right: bool) -> Literal["left", "right"]:

@@ -239,7 +239,7 @@ def sort_value(row: RunRow, sort: str) -> float | str:
             return row.project
         case "state":
             return row.state
-        case "metric":
+        case "metric" | "last(metric)":
             return row.metric.last if row.metric and math.isfinite(row.metric.last) else -math.inf
         case "step":
             return row.metric.last_step if row.metric else -1

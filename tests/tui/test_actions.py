@@ -20,6 +20,7 @@ from console.tui.screens.projects import ProjectsScreen
 from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
+from console.tui.screens.views import ViewsScreen
 from console.tui.widgets.key_bar import MOST_ENTRIES, entries_that_fit
 from console.tui.widgets.log_view import LogView
 from console.tui.widgets.prompt import PromptInput
@@ -41,6 +42,7 @@ OWNERS: dict[Scope, type] = {
     "help": HelpScreen,
     "artifacts": ArtifactsScreen,
     "columns": ColumnsScreen,
+    "views": ViewsScreen,
 }
 FORBIDDEN = ("ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "ctrl+enter")
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""
@@ -86,6 +88,7 @@ def test_every_action_that_ends_something_or_holds_for_a_whole_project_asks_firs
         "pin_metric",
         "trust",
         "unwatch",
+        "delete_view",
     }
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from console import views
+from console.views import View
 from tests.tui.pilots import Clock, opened, press, screen_lines, settle
 from tests.tui.stand_in import Box, example_box
 
@@ -88,6 +90,19 @@ def test_run(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_failed_run(size: tuple[int, int]) -> None:
     asyncio.run(snapshot("failed_run", size, "down", "down", "down", "down", "enter"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_columns(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("columns", size, "c"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_views(size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    views.write(View("failed", "state:failed"))
+    views.write(View("sweep", "churn sweep", "best(val/acc)", columns=("param:lr", "metric:val/acc:best")))
+    asyncio.run(snapshot("views", size, "v"))
 
 
 def test_help() -> None:

@@ -25,13 +25,14 @@ from console.tui.widgets.rule import Rule
 from console.tui.widgets.side_panel import SidePanel
 from console.tui.widgets.tab_bar import TabBar
 from console.tui.widgets.virtual_table import VirtualTable
+from console.views import View
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from console.client import Client
-    from console.protocol import RunRow, SortKey
+    from console.protocol import RunRow
     from console.tui.actions import Scope
     from console.tui.session import Session
 
@@ -61,7 +62,7 @@ class RunsScreen(FootplateScreen):
     def __init__(self, session: Session, filter_text: str = "") -> None:
         super().__init__(session)
         self.filter_text = filter_text
-        self.sort: SortKey = "started"
+        self.sort = "started"
         self.descending = True
         self._query_no = 0
         self._book = RunBook(session.monotonic, ascii_only=session.ascii_only)
@@ -86,7 +87,7 @@ class RunsScreen(FootplateScreen):
         self._columns_pace = Pace(self, COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         table = self._table
         table.ascii = self.session.ascii_only
-        table.set_sort(self.sort, self.descending)
+        self._show_sort()
         table.focus()
         self._show_title()
 
@@ -192,7 +193,7 @@ class RunsScreen(FootplateScreen):
             parts.append((f"  /{visible(self.filter_text)[:40]}", "bold $accent"))
         if marked_count:
             parts.append((f"  ● {marked_count} marked", "$accent"))
-        order = f"by {self.sort} {'▼' if self.descending else '▲'}"
+        order = f"by {visible(self.sort)[:40]} {'▼' if self.descending else '▲'}"
         rule = self.query_one("#runs-rule", Rule)
         rule.set_title(Content.assemble(*parts), f"{order} · esc clears the filter" if self.filter_text else order)
 
@@ -244,9 +245,8 @@ class RunsScreen(FootplateScreen):
     def on_virtual_table_sort_wanted(self, message: VirtualTable.SortWanted) -> None:
         """A click on a column's title."""
         message.stop()
-        for key in SORT_CYCLE:
-            if key == message.column_key:
-                self._set_sort(key, not self.descending if key == self.sort else key not in ASCENDING_FIRST)
+        if field := run_columns.sort_field(message.column_key):
+            self._set_sort(field, not self.descending if field == self.sort else field not in ASCENDING_FIRST)
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
@@ -276,6 +276,30 @@ class RunsScreen(FootplateScreen):
             self._put_all_rows()
             self._show_title()
 
+    @property
+    def view(self) -> View:
+        """What the table shows, as it can be kept."""
+        return View("", self.filter_text, self.sort, self.descending, self._book.chosen)
+
+    def apply_view(self, view: View) -> None:
+        """Show what a view says."""
+        self.filter_text, self.sort, self.descending = view.filter.strip(), view.sort, view.descending
+        self._book.choose(view.columns)
+        if self.present:
+            self._put_all_rows()
+            self._show_sort()
+            self._start_query()
+
+    def action_views(self) -> None:
+        """Choose a view, keep this one, delete one."""
+        from console.tui.screens.views import ViewsScreen  # here: the first frame does not need it
+
+        def chosen(view: View | None) -> None:
+            if view is not None:
+                self.apply_view(view)
+
+        self.app.push_screen(ViewsScreen(self.session, self.view), chosen)
+
     def action_filter(self) -> None:
         """Type a filter."""
         self.query_one(Prompt).open(self.filter_text)
@@ -300,17 +324,29 @@ class RunsScreen(FootplateScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        key = SORT_CYCLE[(SORT_CYCLE.index(self.sort) + 1) % len(SORT_CYCLE)]
-        self._set_sort(key, key not in ASCENDING_FIRST)
+        drawn = [self._book.names[column.cell] for column in self._table.drawn_columns]
+        fields = [run_columns.sort_field(name) for name in drawn if ":" in name]
+        cycle = [*SORT_CYCLE, *filter(None, fields)]
+        field = cycle[(cycle.index(self.sort) + 1) % len(cycle)] if self.sort in cycle else cycle[0]
+        self._set_sort(field, field not in ASCENDING_FIRST)
 
     def action_reverse(self) -> None:
         """Turn the order around."""
         self._set_sort(self.sort, not self.descending)
 
-    def _set_sort(self, key: SortKey, descending: bool) -> None:
+    def _set_sort(self, key: str, descending: bool) -> None:
         self.sort, self.descending = key, descending
-        self._table.set_sort(key, descending)
+        self._show_sort()
         self._start_query()
+
+    def _show_sort(self) -> None:
+        """The arrow stands in the column that says what is sorted by, if there is one."""
+        names = self._book.names
+        shown = next((name for name in names if run_columns.sort_field(name) == self.sort), "")
+        # The best value of the primary metric has no column where there is little room.
+        drawn = {names[column.cell] for column in self._table.drawn_columns}
+        shown = "metric" if shown == "best" and shown not in drawn else shown
+        self._table.set_sort("state" if shown == "glyph" else shown, self.descending)
 
     def _start_query(self) -> None:
         self._query_no += 1
