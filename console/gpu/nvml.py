@@ -221,7 +221,7 @@ class Card:
         return Answer([GpuProcess(pid, memory) for pid, memory in sorted(found.items())], "")
 
     def process_utilization(self) -> Answer:
-        """Percent of the multiprocessors by pid, since the last call; who is not in it used none."""
+        """Percent of the multiprocessors by pid, the newest since the last call; who is not in it used none."""
         return self.ask("process utilization", self._process_utilization)
 
     def slices(self) -> list[dict[str, Any]]:
@@ -267,13 +267,10 @@ class Card:
                 return {}
             raise
         found: dict[int, float | None] = {}
-        newest = self._seen_us
-        for sample in samples:
-            pid, newest = int(sample.pid), max(newest, int(sample.timeStamp))
+        for sample in sorted(samples, key=lambda each: int(each.timeStamp)):
+            pid, self._seen_us = int(sample.pid), max(self._seen_us, int(sample.timeStamp))
             # Rubbish is as common here as of the whole card, and not the same as having used nothing.
-            share = float(sample.smUtil) if sample.smUtil <= 100 else None
-            found[pid] = max((value for value in (found.get(pid), share) if value is not None), default=None)
-        self._seen_us = newest
+            found[pid] = float(sample.smUtil) if sample.smUtil <= 100 else found.get(pid)
         return found
 
 

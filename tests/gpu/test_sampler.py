@@ -206,20 +206,21 @@ def test_a_list_of_processes_that_grows_while_it_is_read(driver: Driver) -> None
 
 
 @pytest.mark.parametrize(
-    ("values", "share"),
+    ("samples", "mode", "share"),
     [
-        ({"putil": "{pid} 200 5"}, None),
-        ({"putilmode": 1}, 0.0),
-        ({}, 0.0),
-        ({"putilmode": "!4"}, None),
+        (["61 9", "30 5", "200 12"], [], 61.0),
+        (["200 5"], [], None),
+        ([], [], 0.0),
+        ([], ["1"], 0.0),
+        ([], ["!4"], None),
     ],
 )
-def test_what_a_process_used_when_the_driver_says_nothing_or_rubbish(
-    driver: Driver, values: dict[str, Any], share: float | None
+def test_what_a_process_used_is_the_newest_that_the_driver_says_and_rubbish_is_nothing(
+    driver: Driver, samples: list[str], mode: list[str], share: float | None
 ) -> None:
     driver.fill(1)
     pid = os.getpid()
-    driver.say(0, proc=f"{pid} 1000", **{key: str(value).format(pid=pid) for key, value in values.items()})
+    driver.say(0, proc=f"{pid} 1000", putil=[f"{pid} {sample}" for sample in samples], putilmode=mode)
     [card] = cards_of(driver)
     assert card["holders"][0]["utilization_percent"] == share
 
