@@ -104,11 +104,6 @@ class Projects:
         """Whether something may start by itself, so that the daemon must stay; for any thread."""
         return any(row["armed"] for row in self._rows)
 
-    @property
-    def attention_count(self) -> int:
-        """How many things want a person; for any thread."""
-        return sum(len(row["attention"]) for row in self._rows)
-
     def rows(self) -> tuple[dict[str, Any], ...]:
         """Every project as JSON; for any thread but the event loop's. A daemon that starts looks at them first."""
         self._ready.wait(FIRST_LOOK_S)

@@ -1,0 +1,160 @@
+"""The pure parts of triage: what counts as progress, how needs are ordered, who was away, when a disk is full."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.daemon import needs
+from console.daemon.disk_watch import Sample, full_in_s
+from console.daemon.needs import Disk
+from console.daemon.presence import AWAY_AFTER_S, LOOK_BACK_S, Presence, absence_of, pressed
+from console.daemon.progress import Mark, progress_of, time_left
+from console.daemon.triage_view import gap_of
+from console.triage import Need
+
+HOUR_S = 3600.0
+NOW_S = 1_760_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("tail", "done", "total", "unit"),
+    [
+        ("step 41k/90k loss 0.31\n", 41_000, 90_000, "step"),
+        ("Epoch 3/10\n", 3, 10, "epoch"),
+        ("epoch [3/10] lr 1e-3\n", 3, 10, "epoch"),
+        ("Epoch: 3 of 10, loss: 0.5\n", 3, 10, "epoch"),
+        ("iter 1,200/40,000: loss 2.1\n", 1200, 40_000, "iter"),
+        (" 45%|████▌     | 41/90 [00:12<00:15,  3.27it/s]", 41, 90, ""),
+        ("  0%|          | 0/90 [00:00<?, ?it/s]\r 45%|████▌     | 41/90 [00:12<00:15,  3.27it/s]\r", 41, 90, ""),
+        ("Epoch 3/4\n120/240 ━━━━━━━━━━ 1s 8ms/step - loss: 0.3", 2.5, 4, "epoch"),
+        ("fold 2/5\n[100] valid_0's auc: 0.81\n", 2, 5, "fold"),
+        ("trial 7/50 finished\nsome other words\n", 7, 50, "trial"),
+        ("Epoch 3/10\nEpoch 4/10\n", 4, 10, "epoch"),
+        ("\x1b[32mstep\x1b[0m 12/40\n", 12, 40, ""),
+    ],
+)
+def test_a_total_in_the_output_is_progress(tail: str, done: float, total: float, unit: str) -> None:
+    found = progress_of(tail.encode())
+    assert found is not None
+    assert (found.done, found.total, found.unit) == (done, total, unit)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "",
+        "loss 0.3 acc 0.9\n",
+        "2025/10/09 11:23:20 started\n",
+        "reading /data/1/2/part-3/4\n",
+        "accuracy 9/3\n",
+        "ratio 1/2\n",
+        "step 5\n",
+        "see https://example.org/12/400\n",
+        "\x00\xff" * 200,
+        "epoch 12/0\n",
+        "9" * 400 + "/" + "9" * 400,
+    ],
+)
+def test_what_is_no_total_is_no_progress(tail: str) -> None:
+    assert progress_of(tail.encode("utf-8", "replace")) is None
+
+
+def test_time_left_goes_by_the_pace_of_late_then_by_the_average_then_by_runs_of_the_name() -> None:
+    marks = [Mark(0.0, 0.0), Mark(1000.0, 0.5), Mark(1100.0, 0.6)]
+    assert time_left(marks, 1100.0, 50.0) == (pytest.approx(400.0), "at its pace of the last minutes")
+    assert time_left([Mark(1000.0, 0.5)], 1000.0, 50.0) == (pytest.approx(1000.0), "at its average pace")
+    assert time_left([], 20.0, 50.0)[0] == 30.0
+    seconds, why = time_left([], 60.0, 50.0)
+    assert seconds is None
+    assert why.startswith("n/a: it takes longer")
+    assert time_left([], 60.0, None) == (None, "n/a: it states no total, and no run of its name has finished yet")
+
+
+def need(kind: str, at_s: float, **changes: object) -> Need:
+    made = Need(f"{kind}:{at_s}", kind, severe=kind in ("failed", "notice"), subject=kind, cause="", at_s=at_s)
+    return made._replace(**changes)
+
+
+def test_the_most_urgent_is_first_and_the_latest_of_its_kind() -> None:
+    found = [need("import", 9), need("failed", 1), need("held", 5), need("failed", 2), need("notice", 0)]
+    found.append(need("disk", 0, severe=True))
+    order = [(each.kind, each.at_s) for each in needs.ranked(found, {})]
+    assert order == [("notice", 0), ("disk", 0), ("failed", 2), ("failed", 1), ("held", 5), ("import", 9)]
+
+
+def test_what_was_seen_is_left_out_unless_it_goes_by_itself() -> None:
+    lasting = need("notice", 0, dismissable=False)
+    found = needs.ranked([need("failed", 1), lasting], {"failed:1", "notice:0"})
+    assert found == [lasting]
+
+
+def test_one_kind_does_not_fill_the_list() -> None:
+    found = needs.ranked([need("failed", number) for number in range(500)] + [need("held", 1)], {})
+    assert len(found) == needs.SHOWN_OF_A_KIND + 1
+    assert found[0].at_s == 499
+
+
+def disk(percent: float, full: float | None = None) -> list[Need]:
+    return needs.of_disk(Disk("/scratch", percent, 40 << 30, full, 1800.0))
+
+
+def test_a_disk_is_told_when_it_is_nearly_full_or_will_be_and_again_when_it_has_filled_further() -> None:
+    assert disk(80.0) == []
+    assert disk(80.0, 3 * 86_400.0) == []
+    (soon,) = disk(80.0, 5 * HOUR_S)
+    assert soon.cause == "80% full, 40.0 GiB free, ~full in 5h"
+    assert "for the last 30 minutes" in soon.evidence
+    (nearly,), (later,), (full,) = disk(91.0), disk(94.0), disk(98.5)
+    assert not nearly.severe
+    assert full.severe
+    assert len({soon.key, nearly.key, later.key, full.key}) == 4
+    assert disk(91.2)[0].key == nearly.key
+    assert needs.of_disk(None) == []
+
+
+def test_a_forecast_needs_a_steady_fall() -> None:
+    steady = [Sample(60.0 * minute, (1000 - minute) << 20) for minute in range(31)]
+    assert full_in_s(steady) == pytest.approx(970 * 60.0)
+    assert full_in_s(steady[:8]) is None, "not measured for long enough"
+    jump = [Sample(60.0 * minute, 500 if minute > 25 else 1000) for minute in range(31)]
+    assert full_in_s(jump) is None, "one large file is no trend"
+    assert full_in_s([Sample(60.0 * minute, 1000 + minute) for minute in range(31)]) is None
+    assert full_in_s([]) is None
+
+
+def test_an_absence_begins_with_the_last_key_and_is_listed_until_it_is_cleared() -> None:
+    first = pressed(None, NOW_S)
+    assert absence_of(first, NOW_S + 1.0) == (NOW_S + 1.0 - LOOK_BACK_S, None)
+    busy = pressed(first, NOW_S + 60.0)
+    assert absence_of(busy, NOW_S + 61.0)[1] is None
+    back = pressed(busy, NOW_S + 60.0 + 11 * HOUR_S)
+    assert absence_of(back, back.last_s + 5.0) == (NOW_S + 60.0, 11 * HOUR_S)
+    still = pressed(back, back.last_s + 60.0)
+    assert absence_of(still, still.last_s)[0] == NOW_S + 60.0
+    coffee = pressed(still, still.last_s + AWAY_AFTER_S + 1)
+    assert absence_of(coffee, coffee.last_s)[0] == NOW_S + 60.0, "a shorter absence does not hide a longer one"
+    night = pressed(coffee, coffee.last_s + 12 * HOUR_S)
+    assert absence_of(night, night.last_s) == (coffee.last_s, 12 * HOUR_S)
+    cleared = Presence(night.last_s, cleared_s=night.last_s)
+    assert absence_of(cleared, night.last_s + 60.0) == (night.last_s, None)
+
+
+def test_somebody_who_has_not_come_back_is_away_since_the_last_key() -> None:
+    assert absence_of(Presence(NOW_S), NOW_S + HOUR_S) == (NOW_S, HOUR_S)
+    assert absence_of(None, NOW_S) == (NOW_S - LOOK_BACK_S, None)
+
+
+def test_a_clock_that_is_set_back_makes_no_absence() -> None:
+    assert pressed(Presence(NOW_S), NOW_S - 9500.0) == Presence(NOW_S - 9500.0)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "maximize", "value", "ahead"),
+    [(0.8, 0.7, True, 0.1, True), (0.8, 0.7, False, 0.1, False), (0.2, 0.3, False, -0.1, True), (1, 1, True, 0, None)],
+)
+def test_ahead_goes_by_the_goal_and_the_sign_by_the_difference(
+    mine: float, theirs: float, maximize: bool, value: float, ahead: bool | None
+) -> None:
+    gap = gap_of(mine, theirs, 7, 100, maximize=maximize)
+    assert gap.value == pytest.approx(value)
+    assert (gap.ahead, gap.best_no, gap.step) == (ahead, 7, 100)
