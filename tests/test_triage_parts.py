@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from console.daemon import needs
 from console.daemon.disk_watch import Sample, full_in_s
+from console.daemon.gaps import gap_of
 from console.daemon.needs import Disk
+from console.daemon.paced import Paced
 from console.daemon.presence import AWAY_AFTER_S, LOOK_BACK_S, Presence, absence_of, pressed
 from console.daemon.progress import Mark, progress_of, time_left
-from console.daemon.triage_view import gap_of
 from console.triage import Need
 
 HOUR_S = 3600.0
@@ -61,8 +64,8 @@ def test_what_is_no_total_is_no_progress(tail: str) -> None:
 
 def test_time_left_goes_by_the_pace_of_late_then_by_the_average_then_by_runs_of_the_name() -> None:
     marks = [Mark(0.0, 0.0), Mark(1000.0, 0.5), Mark(1100.0, 0.6)]
-    assert time_left(marks, 1100.0, 50.0) == (pytest.approx(400.0), "at its pace of the last minutes")
-    assert time_left([Mark(1000.0, 0.5)], 1000.0, 50.0) == (pytest.approx(1000.0), "at its average pace")
+    assert tuple(time_left(marks, 1100.0, 50.0)) == (pytest.approx(400.0), "at its pace of the last minutes")
+    assert tuple(time_left([Mark(1000.0, 0.5)], 1000.0, 50.0)) == (pytest.approx(1000.0), "at its average pace")
     assert time_left([], 20.0, 50.0)[0] == 30.0
     seconds, why = time_left([], 60.0, 50.0)
     assert seconds is None
@@ -70,7 +73,7 @@ def test_time_left_goes_by_the_pace_of_late_then_by_the_average_then_by_runs_of_
     assert time_left([], 60.0, None) == (None, "n/a: it states no total, and no run of its name has finished yet")
 
 
-def need(kind: str, at_s: float, **changes: object) -> Need:
+def need(kind: str, at_s: float, **changes: Any) -> Need:
     made = Need(f"{kind}:{at_s}", kind, severe=kind in ("failed", "notice"), subject=kind, cause="", at_s=at_s)
     return made._replace(**changes)
 
@@ -89,7 +92,7 @@ def test_what_was_seen_is_left_out_unless_it_goes_by_itself() -> None:
 
 
 def test_one_kind_does_not_fill_the_list() -> None:
-    found = needs.ranked([need("failed", number) for number in range(500)] + [need("held", 1)], {})
+    found = needs.shown(needs.ranked([need("failed", number) for number in range(500)] + [need("held", 1)], {}))
     assert len(found) == needs.SHOWN_OF_A_KIND + 1
     assert found[0].at_s == 499
 
@@ -158,3 +161,50 @@ def test_ahead_goes_by_the_goal_and_the_sign_by_the_difference(
     gap = gap_of(mine, theirs, 7, 100, maximize=maximize)
     assert gap.value == pytest.approx(value)
     assert (gap.ahead, gap.best_no, gap.step) == (ahead, 7, 100)
+
+
+class Works:
+    """Takes a while, in a time that a test moves."""
+
+    def __init__(self, took_s: float) -> None:
+        self.now_s = 100.0
+        self.version = 1
+        self.took_s = took_s
+        self.count = 0
+        self.told: list[float] = []
+        self.paced: Paced[int] = Paced(0.5, lambda: self.version, self.told.append, monotonic=lambda: self.now_s)
+
+    def get(self) -> int:
+        def make() -> int:
+            self.now_s += self.took_s
+            self.count += 1
+            return self.count
+
+        return self.paced.get(make)
+
+
+def test_what_is_dear_rests_and_whoever_got_an_old_value_is_told_when_to_ask_again() -> None:
+    works = Works(took_s=0.1)
+    assert works.get() == 1
+    works.now_s += 1.0
+    assert works.get() == 1, "it rests twenty times as long as it took"
+    assert works.told == [], "nothing has changed meanwhile"
+    works.version = 2
+    assert works.get() == 1
+    assert works.told == [pytest.approx(1.0)]
+    works.now_s += 1.0
+    assert works.get() == 2
+    works.told.clear()
+    assert works.get() == 2
+    assert works.told == []
+    works.paced.forget()
+    assert works.get() == 3
+
+
+def test_what_is_cheap_is_worked_out_anew_after_half_a_second() -> None:
+    works = Works(took_s=0.0)
+    works.get()
+    works.now_s += 0.4
+    assert works.get() == 1
+    works.now_s += 0.2
+    assert works.get() == 2

@@ -342,7 +342,7 @@ def build(
 ) -> Starlette:
     """The ASGI application."""
     onlookers = Onlookers(home)
-    triage = TriageView(home, opened, keeper, projects, imports, upkeep, onlookers)
+    triage = TriageView(home, opened, keeper, projects, imports, upkeep, onlookers, changes)
     routes = Routes(home, opened, keeper, changes, upkeep, imports, devices, triage)
     run = "/runs/{reference}"
     return Starlette(

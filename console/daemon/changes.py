@@ -18,7 +18,7 @@ SPACING_S: Final = 0.25
 
 
 class Changes:
-    """Positions by view. Lives on the event loop; only `tell` may be called from other threads."""
+    """Positions by view. Lives on the event loop; only what says so may be called from other threads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -29,6 +29,8 @@ class Changes:
         self._flush_at_s = 0.0
         self._scheduled = False
         self._told = asyncio.Event()
+        self._armed: set[str] = set()
+        """Views that will be told by themselves."""
 
     @property
     def position(self) -> int:
@@ -40,6 +42,23 @@ class Changes:
         named = set(views)
         if named:
             self._loop.call_soon_threadsafe(self._collect, named)
+
+    def position_of(self, view: str) -> int:
+        """Where a view is now; from any thread."""
+        return self._views.get(view, self._first)
+
+    def tell_later(self, view: str, after_s: float) -> None:
+        """Tell a view after a while, once however often that was asked for meanwhile; from any thread."""
+        self._loop.call_soon_threadsafe(self._arm, view, after_s)
+
+    def _arm(self, view: str, after_s: float) -> None:
+        if view not in self._armed:
+            self._armed.add(view)
+            self._loop.call_later(max(0.0, after_s), self._fire, view)
+
+    def _fire(self, view: str) -> None:
+        self._armed.discard(view)
+        self._collect({view})
 
     def wake_all(self) -> None:
         """Answer every waiting call now; for the end of the daemon."""

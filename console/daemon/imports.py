@@ -372,4 +372,4 @@ class Imports:
         rows = tuple(row_of(each) for each in self._imports.values())
         if rows != self._rows:
             self._rows = rows
-            self._changes.tell(["imports"])
+            self._changes.tell(["imports", "runs"])

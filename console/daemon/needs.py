@@ -58,16 +58,24 @@ def digest(text: str) -> str:
 
 
 def ranked(needs: Iterable[Need], seen: Container[str]) -> list[Need]:
-    """Those that were not seen, the most urgent first; of one kind at most SHOWN_OF_A_KIND."""
-    kept: list[Need] = []
+    """Those that were not seen, the most urgent first."""
+    return sorted((need for need in needs if not (need.dismissable and need.key in seen)), key=place)
+
+
+def shown(needs: Iterable[Need]) -> list[Need]:
+    """Of each kind at most SHOWN_OF_A_KIND, so that none fills the list."""
     counts: dict[str, int] = {}
-    for need in sorted(needs, key=place):
-        if need.dismissable and need.key in seen:
-            continue
+    kept = []
+    for need in needs:
         counts[need.kind] = counts.get(need.kind, 0) + 1
         if counts[need.kind] <= SHOWN_OF_A_KIND:
             kept.append(need)
     return kept
+
+
+def key_of_run(run_id: str, attempt: int) -> str:
+    """By which the end of a run is marked as seen."""
+    return f"run:{run_id}:{attempt}"
 
 
 def place(need: Need) -> tuple[bool, int, float, str]:
@@ -83,7 +91,7 @@ def of_runs(entries: Iterable[RunEntry]) -> list[Need]:
         evidence = entry.evidence.strip()
         found.append(
             Need(
-                key=f"run:{entry.id}:{entry.attempt}",
+                key=key_of_run(entry.id, entry.attempt),
                 kind="diverged" if diverged else entry.state,
                 severe=not diverged,
                 subject=subject(entry.no, entry.name),

@@ -2,52 +2,69 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console import daemon_process
-from console.daemon import needs, queue_view, translate
+from console.daemon import gaps, needs, queue_view, translate
 from console.daemon.disk_watch import DiskWatch
+from console.daemon.gaps import gap_row
 from console.daemon.live_progress import LiveProgress
-from console.protocol import encode_number
-from console.triage import Gap
+from console.daemon.paced import Paced
 from store.queries import triage
 from store.queries.durations import typical_durations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from console.daemon.changes import Changes
     from console.daemon.imports import Imports
     from console.daemon.keeper import Keeper
     from console.daemon.presence import Onlookers
     from console.daemon.projects import Projects
     from console.daemon.upkeep import Upkeep
-    from console.triage import Need
+    from console.triage import Gap, Need
     from store import database
     from store.database import Cursor
     from store.queries.run_table import RunEntry
-    from store.queries.triage import Best, Course, Place
+    from store.queries.triage import Best, Course
 
 WRONG_WINDOW_S: Final = 7 * 86_400.0
 """A run that failed longer ago wants nobody any more."""
-WRONG_MAX: Final = 200
+WRONG_MAX: Final = 1000
 LIVE_MAX: Final = 100
 WAITING_MAX: Final = 200
 ENDED_MAX: Final = 100
+VIEW: Final = "runs"
+"""That clients wait for; whatever triage shows tells it."""
+FRESH_S: Final = 0.5
+"""Nothing is worked out anew more often than this."""
 SLOW_FACTS_S: Final = 5.0
-"""What all runs of a project come to is worked out no more often than this."""
-COUNT_S: Final = 1.0
-COUNTED_MAX: Final = 100
+"""What all runs of a project come to changes only when one ends."""
 
 
 class SlowFacts(NamedTuple):
     """What changes only when runs end."""
 
-    at_s: float
-    projects: frozenset[str]
     durations: dict[tuple[str, str], float]
     best: dict[str, list[Best]]
+
+
+class Stands(NamedTuple):
+    """How a live run has come on."""
+
+    course: Course | None
+    gap: Gap | None
+    gap_reason: str
+
+
+class Wanting(NamedTuple):
+    """What wants a person."""
+
+    needs: list[Need]
+    need_count: int
+    rows: dict[str, RunEntry]
+    """Runs that needs are about, by id."""
 
 
 class TriageView:
@@ -62,7 +79,7 @@ class TriageView:
         imports: Imports,
         upkeep: Upkeep,
         onlookers: Onlookers,
-        monotonic: Callable[[], float] = time.monotonic,
+        changes: Changes,
     ) -> None:
         self._home = home
         self._database = opened
@@ -71,35 +88,32 @@ class TriageView:
         self._imports = imports
         self._upkeep = upkeep
         self._onlookers = onlookers
-        self._monotonic = monotonic
         self._disk = DiskWatch(home)
         self._progress = LiveProgress(home)
-        self._lock = threading.Lock()
-        self._slow: SlowFacts | None = None
-        self._counts: dict[str, tuple[float, int]] = {}
+
+        def version() -> int:
+            return changes.position_of(VIEW)
+
+        def tell_later(after_s: float) -> None:
+            changes.tell_later(VIEW, after_s)
+
+        self._slow: Paced[SlowFacts] = Paced(SLOW_FACTS_S, version, tell_later)
+        self._stands: Paced[dict[int, Stands]] = Paced(FRESH_S, version, tell_later)
+        self._queue: Paced[dict[str, Any]] = Paced(FRESH_S, version, tell_later)
+        self._counts: Paced[int] = Paced(FRESH_S, version, tell_later)
 
     def forget(self) -> None:
-        """Something was marked or changed: count anew."""
-        with self._lock:
-            self._counts.clear()
+        """A person did something: count anew."""
+        self._counts.forget()
 
     def need_count(self, actor: str) -> int:
-        """How many things want `actor`; at most a second old. Raises OSError, duckdb.Error."""
-        now_s = self._monotonic()
-        with self._lock:
-            known = self._counts.get(actor)
-        if known is not None and now_s - known[0] < COUNT_S:
-            return known[1]
-        with self._database.reading() as cursor:
-            live = triage.live(cursor, LIVE_MAX)[1]
-            queue = queue_view.view(self._keeper.scheduler, {}, WAITING_MAX)
-            wrong = triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
-            count = len(self._needs(actor, live, wrong, queue))
-        with self._lock:
-            if len(self._counts) >= COUNTED_MAX:
-                self._counts.clear()
-            self._counts[actor] = (now_s, count)
-        return count
+        """How many things want `actor`; about a second old at most. Raises OSError, duckdb.Error."""
+
+        def count() -> int:
+            with self._database.reading() as cursor:
+                return self._wanting(cursor, actor, self._waiting({}), with_runs=False).need_count
+
+        return self._counts.get(count, actor)
 
     def view(self, actor: str) -> dict[str, Any]:
         """All of it as JSON. Raises OSError, duckdb.Error."""
@@ -108,168 +122,105 @@ class TriageView:
         with self._database.reading() as cursor:
             live_count, live = triage.live(cursor, LIVE_MAX)
             ended_count, ended = triage.ended_since(cursor, since_s, ENDED_MAX)
-            slow = self._slow_facts(cursor, {entry.project for entry in (*live, *ended)})
-            queue = queue_view.view(self._keeper.scheduler, slow.durations, WAITING_MAX)
-            wrong = triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
-            wanted = self._needs(actor, live, wrong, queue)
-            live_rows = self._live_rows(cursor, live, slow, now_s)
+            slow = self._slow_facts(cursor, [*live, *ended])
+            queue = self._waiting(slow.durations)
+            wanting = self._wanting(cursor, actor, queue)
+            stands = self._stands.get(lambda: stands_of(cursor, live, slow.best))
             run_count = (cursor.execute("select count(*) from run").fetchone() or (0,))[0]
-        shown = {entry.project for entry in live}
-        named = {need.run_id for need in wanted}
-        rows = {entry.id: translate.row(entry) for entry in (*wrong, *live) if entry.id in named}
+        projects = {entry.project for entry in live}
+        rows = {run_id: translate.row(entry) for run_id, entry in wanting.rows.items()}
         return {
             "now_s": now_s,
             "run_count": run_count,
-            "needs": [need._asdict() | {"row": rows.get(need.run_id)} for need in wanted],
-            "need_count": len(wanted),
-            "live": live_rows,
+            "needs": [need._asdict() | {"row": rows.get(need.run_id)} for need in wanting.needs],
+            "need_count": wanting.need_count,
+            "live": [self._live_row(entry, stands.get(entry.no), slow, now_s) for entry in live],
             "live_count": live_count,
-            "best": [best_row(each[0]) for project, each in sorted(slow.best.items()) if project in shown],
+            "best": [best_row(each[0]) for project, each in sorted(slow.best.items()) if project in projects],
             "waiting": [waiting_row(each) for each in queue["entries"]],
             "waiting_count": queue["waiting_count"],
             "all_done_s": all_done_s(queue["entries"], slow.durations, queue["waiting_count"]),
-            "ended": [{"row": translate.row(entry), "gap": gap_row(final_gap(entry, slow.best))} for entry in ended],
+            "ended": [{"row": translate.row(each), "gap": gap_row(gaps.final_gap(each, slow.best))} for each in ended],
             "ended_count": ended_count,
             "absence": {"since_s": since_s, "away_s": away_s},
         }
 
-    def _slow_facts(self, cursor: Cursor, projects: set[str]) -> SlowFacts:
-        now_s = self._monotonic()
-        with self._lock:
-            known = self._slow
-        if known is not None and now_s - known.at_s < SLOW_FACTS_S and projects <= known.projects:
-            return known
-        best = triage.best_runs(cursor, projects) if projects else {}
-        found = SlowFacts(now_s, frozenset(projects), typical_durations(cursor), best)
-        with self._lock:
-            self._slow = found
-        return found
+    def _slow_facts(self, cursor: Cursor, runs: Sequence[RunEntry]) -> SlowFacts:
+        projects = frozenset(entry.project for entry in runs)
+        scheduler = self._keeper.scheduler
+        with scheduler.lock:
+            waiting = {scheduler.spec_of(each.id).name for each in scheduler.queue.in_order()[:WAITING_MAX]}
+        names = waiting | {entry.name for entry in runs if entry.ended_at_s is None}
 
-    def _needs(
-        self, actor: str, live: Sequence[RunEntry], wrong: Sequence[RunEntry], queue: Mapping[str, Any]
-    ) -> list[Need]:
-        failing = daemon_process.notes(self._home)["failing"]
-        died = f"the daemon died again and again: {failing.get('last_words', '')}" if failing else ""
-        keeper = self._keeper
-        found = [
-            *needs.of_notices([keeper.notice, died], [keeper.catching_up.notice, self._upkeep.notice]),
-            *needs.of_disk(self._disk.look(self._monotonic())),
-            *needs.of_runs(wrong),
-            *needs.of_live(live),
+        def work_out() -> SlowFacts:
+            best = triage.best_runs(cursor, projects) if projects else {}
+            return SlowFacts(typical_durations(cursor, names), best)
+
+        return self._slow.get(work_out, (projects, frozenset(names)))
+
+    def _waiting(self, durations: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+        scheduler = self._keeper.scheduler
+        return self._queue.get(lambda: queue_view.view(scheduler, durations, WAITING_MAX), bool(durations))
+
+    def _wanting(self, cursor: Cursor, actor: str, queue: Mapping[str, Any], *, with_runs: bool = True) -> Wanting:
+        seen = self._onlookers.seen(actor)
+        wrong = [
+            no
+            for no, run_id, attempt in triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
+            if needs.key_of_run(run_id, attempt) not in seen
+        ]
+        failed = triage.entries(cursor, wrong[: needs.SHOWN_OF_A_KIND]) if with_runs else []
+        diverging = triage.diverging(cursor, needs.SHOWN_OF_A_KIND)
+        others = [
+            *self._notices(),
+            *needs.of_disk(self._disk.look(time.monotonic())),
+            *needs.of_live(diverging),
             *needs.of_queue(queue),
             *needs.of_projects(self._projects.rows()),
             *needs.of_imports(self._imports.rows()),
         ]
-        return needs.ranked(found, self._onlookers.seen(actor))
+        count = len(wrong) + len(needs.ranked(others, seen))
+        found = needs.shown(needs.ranked([*others, *needs.of_runs(failed)], seen)) if with_runs else []
+        return Wanting(found, count, {entry.id: entry for entry in (*failed, *diverging)})
 
-    def _live_rows(
-        self, cursor: Cursor, live: Sequence[RunEntry], slow: SlowFacts, now_s: float
-    ) -> list[dict[str, Any]]:
-        places = triage.places_of(cursor, [entry.no for entry in live])
-        courses = triage.courses(cursor, [place for place, _ in places.values()])
-        wanted = [(rival.no, place.key_id, step) for entry, place, step, rival in self._pairs(live, places, slow)]
-        reached = triage.reached(cursor, wanted)
-        rows = []
-        for entry in live:
-            known = self._progress.look(entry, now_s, slow.durations.get((entry.project, entry.name)))
-            course: Course | None = courses.get(entry.no)
-            gap, reason = live_gap(entry, places.get(entry.no), slow.best, reached)
-            rows.append(
-                {
-                    "row": translate.row(entry),
-                    "progress": known.progress._asdict() if known.progress is not None else None,
-                    "progress_reason": known.reason,
-                    "rate_per_s": course.rate_per_s if course is not None else None,
-                    "left_s": known.left.seconds,
-                    "left_method": known.left.method,
-                    "curve": list(course.bins) if course is not None else [],
-                    "gap": gap_row(gap),
-                    "gap_reason": reason,
-                    "devices": list(self._keeper.scheduler.devices.of.get(entry.id, ())),
-                }
-            )
-        return rows
+    def _notices(self) -> list[Need]:
+        failing = daemon_process.notes(self._home)["failing"]
+        died = f"the daemon died again and again: {failing.get('last_words', '')}" if failing else ""
+        keeper = self._keeper
+        return needs.of_notices([keeper.notice, died], [keeper.catching_up.notice, self._upkeep.notice])
 
-    @staticmethod
-    def _pairs(
-        live: Sequence[RunEntry], places: Mapping[int, tuple[Place, int]], slow: SlowFacts
-    ) -> list[tuple[RunEntry, Place, int, Best]]:
-        return [
-            (entry, place, step, rival)
-            for entry in live
-            if entry.no in places
-            for place, step in [places[entry.no]]
-            for rival in [rival_of(entry, slow.best)]
-            if rival is not None and not (entry.metric and entry.metric.folds)
-        ]
+    def _live_row(self, entry: RunEntry, stands: Stands | None, slow: SlowFacts, now_s: float) -> dict[str, Any]:
+        known = self._progress.look(entry, now_s, slow.durations.get((entry.project, entry.name)))
+        course = stands.course if stands is not None else None
+        return {
+            "row": translate.row(entry),
+            "progress": known.progress._asdict() if known.progress is not None else None,
+            "progress_reason": known.reason,
+            "rate_per_s": course.rate_per_s if course is not None else None,
+            "left_s": known.left.seconds,
+            "left_method": known.left.method,
+            "curve": list(course.bins) if course is not None else [],
+            "gap": gap_row(stands.gap) if stands is not None else None,
+            "gap_reason": stands.gap_reason if stands is not None else "n/a: not worked out yet",
+            "devices": list(self._keeper.scheduler.devices.of.get(entry.id, ())),
+        }
 
 
-def rival_of(entry: RunEntry, best: Mapping[str, Sequence[Best]]) -> Best | None:
-    """The best other run of the project by the same metric."""
-    if entry.metric is None:
-        return None
-    return next(
-        (each for each in best.get(entry.project, ()) if each.no != entry.no and each.key == entry.metric.key), None
-    )
-
-
-def own_best(entry: RunEntry) -> float | None:
-    """The best finite value of the primary metric; the mean of its folds' bests where there are folds."""
-    if entry.metric is None:
-        return None
-    found = entry.metric.maximum if maximized(entry) else entry.metric.minimum
-    if entry.metric.folds:
-        bests = [each.maximum if maximized(entry) else each.minimum for each in entry.metric.folds]
-        finite = [each for each in bests if each is not None]
-        found = sum(finite) / len(finite) if finite else None
-    return found
-
-
-def maximized(entry: RunEntry) -> bool:
-    """More is better."""
-    return entry.primary_goal == "maximize"
-
-
-def live_gap(
-    entry: RunEntry,
-    placed: tuple[Place, int] | None,
-    best: Mapping[str, Sequence[Best]],
-    reached: Mapping[tuple[int, int, int], tuple[float, float]],
-) -> tuple[Gap | None, str]:
-    """How far a live run is from the best ended one up to the same step, or why that cannot be told."""
-    mine, rival = own_best(entry), rival_of(entry, best)
-    if entry.metric is None or placed is None:
-        return None, "n/a: no metric yet"
-    if mine is None:
-        return None, f"n/a: {entry.metric.key} has no finite value yet"
-    if rival is None:
-        return None, f"n/a: no ended run of {entry.project} has {entry.metric.key}"
-    if entry.metric.folds:
-        return None, "n/a: folds are at no common step"
-    place, step = placed
-    values = reached.get((rival.no, place.key_id, step))
-    if values is None:
-        return None, f"n/a: r{rival.no}, the best, has no point up to step {step}"
-    return gap_of(mine, values[1] if maximized(entry) else values[0], rival.no, step, maximize=maximized(entry)), ""
-
-
-def final_gap(entry: RunEntry, best: Mapping[str, Sequence[Best]]) -> Gap | None:
-    """How far an ended run is from the best other one of its project."""
-    mine, rival = own_best(entry), rival_of(entry, best)
-    if mine is None or rival is None:
-        return None
-    return gap_of(mine, rival.value, rival.no, None, maximize=maximized(entry))
-
-
-def gap_of(mine: float, theirs: float, no: int, step: int | None, *, maximize: bool) -> Gap:
-    """The difference and what it means."""
-    value = mine - theirs
-    return Gap(value, None if value == 0 else (value > 0) == maximize, no, step)
-
-
-def gap_row(gap: Gap | None) -> dict[str, Any] | None:
-    """A gap as JSON."""
-    return gap._asdict() | {"value": encode_number(gap.value)} if gap is not None else None
+def stands_of(cursor: Cursor, live: Sequence[RunEntry], best: Mapping[str, Sequence[Best]]) -> dict[int, Stands]:
+    """How live runs have come on, by their number."""
+    places = triage.places_of(cursor, [entry.no for entry in live])
+    courses = triage.courses(cursor, [place for place, _ in places.values()])
+    wanted = []
+    for entry in live:
+        rival = gaps.comparable(entry, best)
+        if rival is not None and entry.no in places:
+            place, step = places[entry.no]
+            wanted.append((rival.no, place.key_id, step))
+    reached = triage.reached(cursor, wanted)
+    return {
+        entry.no: Stands(courses.get(entry.no), *gaps.live_gap(entry, places.get(entry.no), best, reached))
+        for entry in live
+    }
 
 
 def best_row(best: Best) -> dict[str, Any]:

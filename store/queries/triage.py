@@ -48,9 +48,24 @@ class Place(NamedTuple):
     fold: int
 
 
-def went_wrong(cursor: Cursor, since_s: float, limit: int) -> list[RunEntry]:
-    """Our own runs that failed, were interrupted or diverged since then, the latest first."""
-    return ended(cursor, f"{WENT_WRONG} and {ENDED_AT} >= ?", [since_s], limit)
+def went_wrong(cursor: Cursor, since_s: float, limit: int) -> list[tuple[int, str, int]]:
+    """Number, id and attempt of our own runs that failed, were interrupted or diverged since then, the latest first."""
+    return cursor.execute(
+        f"select run.no, run.id, run.attempt from run where {WENT_WRONG} and {ENDED_AT} >= ? "
+        f"order by {ENDED_AT} desc, run.no desc limit {limit:d}",
+        [since_s],
+    ).fetchall()
+
+
+def diverging(cursor: Cursor, limit: int) -> list[RunEntry]:
+    """Our own live runs whose primary metric is not finite any more."""
+    found = cursor.execute(
+        "select run.no from run join metric_latest latest "
+        "on latest.run_no = run.no and latest.key_id = run.primary_key_id "
+        "where run.tracker = '' and run.state in ('starting', 'running', 'stopping') and not isfinite(latest.value) "
+        f"order by run.no desc limit {limit:d}"
+    ).fetchall()
+    return entries(cursor, [no for (no,) in found])
 
 
 def ended_since(cursor: Cursor, since_s: float, limit: int) -> tuple[int, list[RunEntry]]:
