@@ -64,8 +64,11 @@ def test_what_is_no_total_is_no_progress(tail: str) -> None:
 
 def test_time_left_goes_by_the_pace_of_late_then_by_the_average_then_by_runs_of_the_name() -> None:
     marks = [Mark(0.0, 0.0), Mark(1000.0, 0.5), Mark(1100.0, 0.6)]
-    assert tuple(time_left(marks, 1100.0, 50.0)) == (pytest.approx(400.0), "at its pace of the last minutes")
-    assert tuple(time_left([Mark(1000.0, 0.5)], 1000.0, 50.0)) == (pytest.approx(1000.0), "at its average pace")
+    recent, average = time_left(marks, 1100.0, 50.0), time_left([Mark(1000.0, 0.5)], 1000.0, 50.0)
+    assert recent.seconds == pytest.approx(400.0)
+    assert recent.method == "at its pace of the last minutes"
+    assert average.seconds == pytest.approx(1000.0)
+    assert average.method == "at its average pace"
     assert time_left([], 20.0, 50.0)[0] == 30.0
     seconds, why = time_left([], 60.0, 50.0)
     assert seconds is None
