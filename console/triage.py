@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.protocol import Json, State
 
-ACTS: Final = ("retry", "release", "resume", "stop", "trust", "open", "")
-"""What can be done about a need from where it is shown; `open` leads to where it can be looked at."""
+ACTS: Final = ("retry", "release", "resume", "stop", "trust", "open", "copy", "")
+"""What can be done about a need from where it is shown; `open` leads to where it can be looked at, `copy`
+copies it to tell somebody else."""
 
 
 class Need(NamedTuple):

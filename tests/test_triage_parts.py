@@ -211,3 +211,49 @@ def test_what_is_cheap_is_worked_out_anew_after_half_a_second() -> None:
     assert works.get() == 1
     works.now_s += 0.2
     assert works.get() == 2
+
+
+def test_a_card_that_is_held_without_work_names_who_and_for_how_long() -> None:
+    holder = {"pid": 4411, "user": "bob", "command": "python notebook.py", "run": "", "memory_used_bytes": 38 << 30}
+    other = holder | {"pid": 12, "memory_used_bytes": 1}
+    held = {"number": 5, "uuid": "GPU-5", "problem": "", "idle_held_s": 3 * HOUR_S + 600, "holders": [other, holder]}
+    (need,) = needs.of_cards([held, held | {"idle_held_s": 60.0}, held | {"idle_held_s": None}])
+    assert (need.subject, need.act) == ("GPU 5", "copy")
+    assert need.cause == "idle-held by bob for 3h10, pid 4411 and 1 more"
+    (ours,) = needs.of_cards([held | {"holders": [holder | {"run": "01K7"}]}])
+    assert (ours.act, ours.run_id) == ("stop", "01K7")
+    (lost,) = needs.of_cards([{"number": 3, "uuid": "GPU-3", "problem": "it fell off the bus"}])
+    assert lost.severe
+    assert lost.cause == "it fell off the bus"
+
+
+def test_what_the_queue_cannot_start_says_why_and_what_helps() -> None:
+    entry = {"id": "A", "no": 7, "name": "train", "project": "vit", "sweep": "", "state": "queued", "releasable": False}
+    never = entry | {"reason": "wants 2 devices, 1 declared: it can never start"}
+    held = entry | {"id": "B", "no": 8, "state": "held", "releasable": True, "reason": "held since the reboot"}
+    pause = {"scope": "project:vit", "words": "paused by bob", "at_s": 1.0}
+    queue = {"entries": [never, held, entry | {"reason": ""}], "pauses": [pause], "slots": 2, "waiting_count": 3}
+    found = {need.kind: need for need in needs.of_queue(queue)}
+    assert (found["queue"].act, found["queue"].command) == ("stop", "footplate stop r7")
+    assert (found["held"].act, found["held"].command) == ("release", "footplate release r8")
+    assert (found["paused"].act, found["paused"].command) == ("resume", "footplate resume vit")
+    assert found["paused"].cause == "paused by bob; 3 runs wait behind it"
+    assert needs.of_queue(queue | {"entries": []}) == [], "a pause that nothing waits behind wants nobody"
+    (slots,) = needs.of_queue(queue | {"entries": [entry | {"reason": ""}], "pauses": [], "slots": 0})
+    assert slots.subject == "queue"
+
+
+def test_imports_projects_and_notices_become_needs_that_change_with_their_words() -> None:
+    row = {"id": "I", "root": "/data/mlruns", "stopped": "", "problems": ["a/meta.yaml: cut", "b/meta.yaml: cut"]}
+    (found,) = needs.of_imports([row, row | {"problems": []}])
+    assert (found.subject, found.cause) == ("import mlruns", "a/meta.yaml: cut (and 1 more)")
+    (stopped,) = needs.of_imports([row | {"stopped": "the reader died 3 times"}])
+    assert stopped.cause == "the reader died 3 times (and 2 more)"
+    assert stopped.key != found.key
+    wants = {"kind": "changed", "text": "footplate.toml has changed", "command": "footplate trust /vit"}
+    project = {"name": "vit", "root": "/vit", "text_hash": "1", "attention": [wants]}
+    (first,), (second,) = needs.of_projects([project]), needs.of_projects([project | {"text_hash": "2"}])
+    assert (first.act, first.root) == ("trust", "/vit")
+    assert first.key != second.key
+    blocking, passing = needs.of_notices(["the disk is full", ""], ["the index was replaced"])
+    assert (blocking.severe, blocking.dismissable, passing.severe, passing.dismissable) == (True, False, False, True)

@@ -96,7 +96,7 @@ class Routes:
     @guarded
     async def status(self, _: Request) -> Response:
         """The header line."""
-        gpus = self._devices.busy_gpus()
+        gpus, cards = self._devices.busy_gpus(), self._devices.cards()
 
         def read() -> protocol.Status:
             user = getpass.getuser()
@@ -111,7 +111,7 @@ class Routes:
                 failed_count=counts.get("failed", 0),
                 disk_used_percent=disk_used_percent(self._home),
                 notice=self._keeper.notice or self._keeper.catching_up.notice or self._upkeep.notice,
-                attention_count=self._triage.need_count(user),
+                attention_count=self._triage.need_count(user, cards),
                 gpus=gpus,
             )
 
@@ -363,7 +363,7 @@ def build(
             Route(f"{run}/log/raw", routes.raw_log),
             Route(f"{run}/log/search", routes.search_log),
             *CurveRoutes(opened, routes.points_of).table(),
-            *TriageRoutes(triage, onlookers, keeper, changes).table(),
+            *TriageRoutes(triage, onlookers, keeper, changes, devices).table(),
             *QueryRoutes(opened).table(),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),

@@ -72,6 +72,11 @@ class DeviceWatch:
         busy = [card for card in cards if (card.get("utilization_percent") or 0.0) >= BUSY_PERCENT]
         return (len(busy), len(cards)) if cards else None
 
+    def cards(self) -> list[dict[str, Any]]:
+        """The cards as last seen, those that hold them by the ids of runs. Counts as no look."""
+        now_s = time.monotonic()
+        return [card | {"idle_held_s": self._history.idle_held_s(card["uuid"], now_s)} for card in self._cards()]
+
     async def look(self, *, wait: bool = False) -> dict[str, Any]:
         """A snapshot as `console.devices.Devices` has it; `wait` for the first figures of a sampler that starts."""
         self._looked_s = time.monotonic()

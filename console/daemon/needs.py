@@ -24,6 +24,10 @@ DISK_WARNING_PERCENT: Final = 90.0
 DISK_SEVERE_PERCENT: Final = 97.0
 FULL_SOON_S: Final = 86_400.0
 """A disk that fills up within so long is told."""
+IDLE_TOLD_S: Final = 1800.0
+"""A GPU that is held for so long without working is told."""
+IDLE_AGAIN_S: Final = 12 * 3600.0
+"""What was marked as seen is told again after so long."""
 SHOWN_OF_A_KIND: Final = 40
 ORDER: Final = {
     "notice": 0,
@@ -258,6 +262,39 @@ def of_disk(disk: Disk | None) -> list[Need]:
             command="footplate du",
         )
     ]
+
+
+def of_cards(cards: Iterable[Mapping[str, Any]]) -> list[Need]:
+    """GPUs that fell off the bus, and those that somebody holds without working."""
+    found = []
+    for card in cards:
+        subject = f"GPU {card['number']}"
+        if card.get("problem"):
+            key = f"device:{card['uuid']}:{digest(card['problem'])}"
+            found.append(Need(key, "device", severe=True, subject=subject, cause=one_line(card["problem"])))
+            continue
+        idle_s, holders = card.get("idle_held_s"), card.get("holders") or []
+        if idle_s is None or idle_s < IDLE_TOLD_S or not holders:
+            continue
+        first = max(holders, key=lambda each: each.get("memory_used_bytes") or 0)
+        who = one_line(first.get("user") or "") or "somebody"
+        hours = f"{int(idle_s // 3600)}h{int(idle_s % 3600 // 60):02d}"
+        more = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+        ours = first.get("run") or ""
+        found.append(
+            Need(
+                key=f"device:{card['uuid']}:{first['pid']}:{int(idle_s // IDLE_AGAIN_S)}",
+                kind="device",
+                severe=False,
+                subject=subject,
+                cause=f"idle-held by {who} for {hours}, pid {first['pid']}{more}",
+                evidence=one_line(first.get("command") or ""),
+                act="stop" if ours else "copy",
+                command="footplate gpus",
+                run_id=ours,
+            )
+        )
+    return found
 
 
 def of_notices(blocking: Iterable[str], passing: Iterable[str]) -> list[Need]:

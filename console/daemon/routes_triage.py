@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from console.daemon.changes import Changes
+    from console.daemon.device_watch import DeviceWatch
     from console.daemon.keeper import Keeper
     from console.daemon.presence import Onlookers
     from console.daemon.triage_view import TriageView
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 class TriageRoutes:
     """What the routes share."""
 
-    def __init__(self, view: TriageView, onlookers: Onlookers, keeper: Keeper, changes: Changes) -> None:
+    def __init__(
+        self, view: TriageView, onlookers: Onlookers, keeper: Keeper, changes: Changes, devices: DeviceWatch
+    ) -> None:
         self._view = view
+        self._devices = devices
         self._onlookers = onlookers
         self._keeper = keeper
         self._changes = changes
@@ -45,7 +49,7 @@ class TriageRoutes:
     async def triage(self, request: Request) -> Response:
         """What `actor` should look at; without one, whoever the daemon belongs to."""
         actor = request.query_params.get("actor") or getpass.getuser()
-        return answer(await asyncio.to_thread(self._view.view, actor))
+        return answer(await asyncio.to_thread(self._view.view, actor, self._devices.cards()))
 
     @guarded
     async def seen(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from console.daemon.disk_watch import DiskWatch
 from console.daemon.gaps import gap_row
 from console.daemon.live_progress import LiveProgress
 from console.daemon.paced import Paced
-from store.queries import triage
+from store.queries import run_table, triage
 from store.queries.durations import typical_durations
 
 if TYPE_CHECKING:
@@ -106,16 +106,16 @@ class TriageView:
         """A person did something: count anew."""
         self._counts.forget()
 
-    def need_count(self, actor: str) -> int:
-        """How many things want `actor`; about a second old at most. Raises OSError, duckdb.Error."""
+    def need_count(self, actor: str, cards: Sequence[Mapping[str, Any]]) -> int:
+        """How many things want `actor`, with the GPUs `cards`; about a second old at most. OSError, duckdb.Error."""
 
         def count() -> int:
             with self._database.reading() as cursor:
-                return self._wanting(cursor, actor, self._waiting({}), with_runs=False).need_count
+                return self._wanting(cursor, actor, self._waiting({}), cards, with_runs=False).need_count
 
         return self._counts.get(count, actor)
 
-    def view(self, actor: str) -> dict[str, Any]:
+    def view(self, actor: str, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """All of it as JSON. Raises OSError, duckdb.Error."""
         now_s = time.time()
         since_s, away_s = self._onlookers.absence(actor, now_s)
@@ -124,7 +124,7 @@ class TriageView:
             ended_count, ended = triage.ended_since(cursor, since_s, ENDED_MAX)
             slow = self._slow_facts(cursor, [*live, *ended])
             queue = self._waiting(slow.durations)
-            wanting = self._wanting(cursor, actor, queue)
+            wanting = self._wanting(cursor, actor, queue, cards)
             stands = self._stands.get(lambda: stands_of(cursor, live, slow.best))
             run_count = (cursor.execute("select count(*) from run").fetchone() or (0,))[0]
         projects = {entry.project for entry in live}
@@ -162,7 +162,15 @@ class TriageView:
         scheduler = self._keeper.scheduler
         return self._queue.get(lambda: queue_view.view(scheduler, durations, WAITING_MAX), bool(durations))
 
-    def _wanting(self, cursor: Cursor, actor: str, queue: Mapping[str, Any], *, with_runs: bool = True) -> Wanting:
+    def _wanting(
+        self,
+        cursor: Cursor,
+        actor: str,
+        queue: Mapping[str, Any],
+        cards: Sequence[Mapping[str, Any]],
+        *,
+        with_runs: bool = True,
+    ) -> Wanting:
         seen = self._onlookers.seen(actor)
         wrong = [
             no
@@ -178,10 +186,14 @@ class TriageView:
             *needs.of_queue(queue),
             *needs.of_projects(self._projects.rows()),
             *needs.of_imports(self._imports.rows()),
+            *needs.of_cards(cards),
         ]
         count = len(wrong) + len(needs.ranked(others, seen))
         found = needs.shown(needs.ranked([*others, *needs.of_runs(failed)], seen)) if with_runs else []
-        return Wanting(found, count, {entry.id: entry for entry in (*failed, *diverging)})
+        known = {entry.id: entry for entry in (*failed, *diverging)}
+        holding = [need.run_id for need in found if need.kind == "device" and need.run_id not in known]
+        known |= {entry.id: entry for entry in run_table.runs_by_id(cursor, holding)} if any(holding) else {}
+        return Wanting(found, count, known)
 
     def _notices(self) -> list[Need]:
         failing = daemon_process.notes(self._home)["failing"]

@@ -10,6 +10,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from console.artifact_preview import Preview
     from console.asked_of_runs import ClonePlan, JobPlan
+    from console.devices import Devices
     from console.protocol import Hit, LogPage, RunDetail, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
@@ -210,6 +211,13 @@ class TriageArrived(Message):
     """What wants a person, runs, waits and has ended."""
 
     triage: Triage
+
+
+@dataclass
+class DevicesArrived(Message):
+    """How busy the machine is."""
+
+    devices: Devices
 
 
 @dataclass

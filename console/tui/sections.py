@@ -29,6 +29,8 @@ class Section(NamedTuple):
     rows: tuple[Row, ...] = ()
     unsent_count: int = 0
     """Rows that there are beyond these."""
+    weight: int = 1
+    """Of its share where there is no room for all rows."""
 
 
 class Shown(NamedTuple):
@@ -40,15 +42,15 @@ class Shown(NamedTuple):
     """Of a heading: rows of its section that are not seen."""
 
 
-def shares(wishes: Sequence[int], room: int) -> list[int]:
-    """Heights that add up to `room` at most: each gets what it wants, and none more than another that wants more."""
+def shares(wishes: Sequence[int], room: int, weights: Sequence[int]) -> list[int]:
+    """Heights that add up to `room` at most: each gets what it wants, or its share by weight of what there is."""
     found = [0] * len(wishes)
     left = room
     open_ones = [index for index, wish in enumerate(wishes) if wish > 0]
     while open_ones and left > 0:
-        each = max(1, left // len(open_ones))
+        total, before = sum(weights[index] for index in open_ones), left
         for index in list(open_ones):
-            given = min(each, wishes[index] - found[index], left)
+            given = min(max(1, before * weights[index] // total), wishes[index] - found[index], left)
             found[index] += given
             left -= given
             if found[index] >= wishes[index]:
@@ -63,14 +65,14 @@ def lines_of(
 
     The section with the cursor is moved so that its row is seen; `offsets` are those of the picture before.
     """
-    heights = shares([len(section.rows) for section in sections], height - len(sections))
-    spare = height - len(sections) - sum(heights)
+    wishes, weights = [len(section.rows) for section in sections], [section.weight for section in sections]
+    heights = shares(wishes, height - len(sections), weights)
+    airy = height - len(sections) - sum(heights) >= len(sections) - 1
     found: list[Shown] = []
     starts: dict[str, int] = {}
     for place, (section, room) in enumerate(zip(sections, heights, strict=True)):
-        if place and spare > 0:
+        if place and airy:
             found.append(Shown())
-            spare -= 1
         start = min(offsets.get(section.key, 0), max(0, len(section.rows) - room))
         at = next((index for index, row in enumerate(section.rows) if row.key == cursor_key), None)
         if at is not None and room:

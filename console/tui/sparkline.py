@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from console.tui.raster import fraction
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,10 +27,10 @@ def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) 
     columns = width if ascii_only else 2 * width
     low, high = min(finite), max(finite)
     shown = resampled(finite, columns)
-    span = high - low
-    heights = [LEVELS if not span else 1 + min(LEVELS - 1, int((value - low) / span * LEVELS)) for value in shown]
-    if not span:
+    if low == high:
         heights = [2] * len(shown)
+    else:
+        heights = [1 + min(LEVELS - 1, int(fraction(value, low, high) * LEVELS)) for value in shown]
     if ascii_only:
         return "".join(ASCII_LEVELS[height - 1] for height in heights)
     pairs = zip(heights[::2], heights[1::2], strict=True)
@@ -43,5 +45,5 @@ def resampled(values: Sequence[float], columns: int) -> list[float]:
         start = column * count // columns
         end = max(start + 1, (column + 1) * count // columns)
         part = values[start:end]
-        found.append(sum(part) / len(part))
+        found.append(sum(value / len(part) for value in part))
     return found

@@ -6,11 +6,10 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from console.protocol import LIVE_STATES
-from console.tui.run_cells import arrowed, elapsed_s, outcome_text, params_text, tail
+from console.tui.run_cells import arrowed, elapsed_s, outcome_text, tail
 from console.tui.sections import Row, Section
 from console.tui.sparkline import sparkline
 from console.tui.text_format import clock, duration, fit, number, state_glyph, visible
-from console.tui.widgets.facts import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +22,8 @@ NORMAL_CELLS: Final = 110
 WIDE_CELLS: Final = 150
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
 GAP_CELLS: Final = 16
+URGENT: Final = 2
+"""Weight of what wants a person and what runs, before what has ended and what waits."""
 NEED_GLYPHS: Final = {"failed": "failed", "interrupted": "interrupted", "held": "held", "paused": "held"}
 """Kinds of needs that look like a state of a run."""
 MUTED: Final = "text-muted"
@@ -72,7 +73,7 @@ def needs_section(triage: Triage, now_s: float, look: Look) -> Section:
     cells = min(widest, 36 if look.is_wide else 28 if look.is_normal else 18)
     rows = tuple(Row(f"need {need.key}", need_pieces(need, cells, now_s, look)) for need in triage.needs)
     note: tuple[Piece, ...] = (("key acts on the row", MUTED),)
-    return Section("needs", (*title, (f" {count}", "bold warning")), note, rows, count - len(triage.needs))
+    return Section("needs", (*title, (f" {count}", "bold warning")), note, rows, count - len(triage.needs), URGENT)
 
 
 def need_glyph(need: Need, look: Look) -> tuple[str, str]:
@@ -107,7 +108,7 @@ def need_pieces(need: Need, subject_cells: int, now_s: float, look: Look) -> tup
 
 def act_words(need: Need, look: Look) -> str:
     """The key that acts on a need, and what it does."""
-    word = {"open": "look", "trust": "trust"}.get(need.act, need.act)
+    word = "look" if need.act == "open" else need.act
     if need.act and need.act in look.keys:
         return f"{look.keys[need.act]} {word}"
     return f"{look.keys['seen']} seen" if need.dismissable else ""
@@ -141,7 +142,7 @@ def live_section(triage: Triage, now_s: float, look: Look) -> Section:
     rows = tuple(
         Row(f"run {run.row.id}", live_pieces(run, now_s, look, with_key=common is None)) for run in triage.live
     )
-    return Section("live", tuple(title), best_note(triage), rows, triage.live_count - len(triage.live))
+    return Section("live", tuple(title), best_note(triage), rows, triage.live_count - len(triage.live), URGENT)
 
 
 def best_note(triage: Triage) -> tuple[Piece, ...]:
@@ -309,79 +310,6 @@ def waiting_pieces(run: WaitingRun, now_s: float, look: Look) -> tuple[Piece, ..
 def starts_words(in_s: float) -> str:
     """About when a run starts."""
     return "starts now" if in_s < 1 else f"starts {left_words(in_s)}"
-
-
-def facts_of(triage: Triage, key: str, now_s: float, look: Look) -> tuple[Fact, ...]:
-    """What is known about the row under the cursor, for terminals with room for it."""
-    kind, _, name = key.partition(" ")
-    if kind == "need":
-        need = next((each for each in triage.needs if each.key == name), None)
-        return need_facts(need, now_s, look) if need is not None else ()
-    live = next((each for each in triage.live if each.row.id == name), None)
-    if live is not None:
-        return live_facts(live, now_s)
-    ended = next((each for each in triage.ended if each.row.id == name), None)
-    if ended is not None:
-        row = ended.row
-        how = outcome_text(row) if row.state != "finished" else gap_words(ended.gap)
-        return (
-            Fact("run", f"{row.label} {name_of(row)}  {row.project}"),
-            Fact("ended", f"{clock(row.ended_at_s, now_s)} after {duration(elapsed_s(row, now_s))}: {how}", wraps=True),
-            Fact("command", row.command, wraps=True),
-        )
-    waiting = next((each for each in triage.waiting if each.id == name), None)
-    return waiting_facts(waiting, now_s) if waiting is not None else ()
-
-
-def need_facts(need: Need, now_s: float, look: Look) -> tuple[Fact, ...]:
-    """Subject, cause, all of the evidence, and what helps."""
-    when = f"{clock(need.at_s, now_s)}  " if need.at_s is not None else ""
-    helps = [act_words(need, look)] if need.act else []
-    helps += [need.command] if need.command else []
-    helps += [f"{look.keys['seen']} marks it as seen"] if need.dismissable else ["goes by itself once it is mended"]
-    return (
-        Fact("what", need.subject, "bold $foreground"),
-        Fact("cause", f"{when}{need.cause}", "$error" if need.severe else "$warning", wraps=True),
-        Fact("helps", "   ".join(helps)),
-        *([Fact("evidence", need.evidence.strip(), wraps=True)] if need.evidence.strip() else []),
-    )
-
-
-def live_facts(run: LiveRun, now_s: float) -> tuple[Fact, ...]:
-    """A live run in full."""
-    row = run.row
-    left = f"{left_words(run.left_s)} left, {run.left_method}" if run.left_s is not None else run.left_method
-    progress = run.progress_reason or "n/a"
-    if run.progress is not None:
-        unit = f" {run.progress.unit}" if run.progress.unit else ""
-        progress = f"{100 * run.progress.done / run.progress.total:.0f}%, {run.progress.text}{unit}"
-    rate = f"  {number(run.rate_per_s, 6)} steps/s of late" if run.rate_per_s is not None else ""
-    gap = run.gap_reason
-    if run.gap is not None:
-        at = f"up to step {run.gap.step}" if run.gap.step is not None else "as both ended"
-        gap = f"{gap_words(run.gap)} {at}; one seed each, so no verdict"
-    return (
-        Fact("run", f"{row.label} {name_of(row)}  {row.project}"),
-        Fact("progress", f"{progress}{rate}"),
-        Fact("left", left),
-        Fact("gap", gap, wraps=True),
-        *([Fact("devices", " ".join(run.devices))] if run.devices else []),
-        Fact("started", f"{clock(row.started_at_s, now_s)}  {row.state}"),
-        Fact("command", row.command, wraps=True),
-    )
-
-
-def waiting_facts(run: WaitingRun, now_s: float) -> tuple[Fact, ...]:
-    """A waiting run in full."""
-    starts = "n/a: what stands in front of it has never finished yet"
-    if run.expected_start_s is not None:
-        starts = f"~{clock(run.expected_start_s, now_s)}, by the median time of runs of each name"
-    return (
-        Fact("run", f"r{run.no} {run.name}  {run.project}"),
-        Fact("waits", f"{run.state}: {run.reason}" if run.reason else run.state, wraps=True),
-        Fact("starts", starts),
-        *([Fact("params", params_text(run.params))] if run.params else []),
-    )
 
 
 def ticks(triage: Triage) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from console.artifact_preview import Preview
+    from console.devices import Devices
     from console.protocol import Goal, Json, State
 
 NOW_S = 1_760_009_000.0
@@ -50,6 +51,8 @@ class Box:
     """What a write is answered with, by its path; else an empty object."""
     triage: dict[str, Json] = field(default_factory=dict)
     """What differs from an empty triage."""
+    devices: Devices | None = None
+    """How busy the machine is; a quiet one where a test does not say."""
     presences: list[str] = field(default_factory=list)
     """Who pressed a key, as the console told."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
@@ -176,6 +179,8 @@ class StandIn(Client):
             reference = path.split("/")[2]
             detail = self._detail(reference)
             return stand_in_curves.answer(detail.row, lambda key, bins: self.series(reference, key, bins), query)
+        if path == "/devices":
+            return stand_in_triage.devices(self.box.devices)
         if path == "/triage":
             return stand_in_triage.empty(NOW_S, len(self.box.details)) | self.box.triage
         assert path == "/projects"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from console.protocol import encode_number
+from tests.gpu.looks import busy_box
 from tests.tui.stand_in import NOW_S, Box, example_box
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def waiting(no: int, name: str, **changes: Any) -> dict[str, Json]:
 def triage_box() -> Box:
     """The night at a GPU box."""
     box = example_box()
+    box.devices = busy_box()
     rows = {detail.row.no: detail.row for detail in box.details}
     died = rows[221]
     gap = {"value": 0.006, "ahead": True, "best_no": 214, "step": 41_000}
@@ -78,6 +80,15 @@ def triage_box() -> Box:
                 command="footplate du",
             ),
             need(
+                "device:GPU-5:4411:0",
+                "device",
+                "GPU 5",
+                "idle-held by bob for 3h10, pid 4411",
+                evidence="python notebook.py",
+                act="copy",
+                command="footplate gpus",
+            ),
+            need(
                 "pause:project:ops:1",
                 "paused",
                 "ops",
@@ -96,7 +107,7 @@ def triage_box() -> Box:
                 command="footplate trust /home/ana/vit",
             ),
         ],
-        "need_count": 5,
+        "need_count": 6,
         "live": [
             live(
                 rows[218],

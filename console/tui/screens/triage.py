@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.content import Content
 from textual.widgets import Static
 
+from console import devices
 from console import triage as asked
 from console.tui.actions import bindings, in_scope, key_name
-from console.tui.messages import ActDone, ProjectsWanted, TriageArrived
+from console.tui.device_calm import calmed
+from console.tui.device_cells import title
+from console.tui.messages import ActDone, DevicesArrived, ProjectsWanted, TriageArrived
 from console.tui.pace import Pace
-from console.tui.screens.base import FootplateScreen
+from console.tui.screens.base import HEIGHT_CLASSES, FootplateScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import duration
-from console.tui.triage_cells import Look, facts_of, rows_of, sections_of, ticks
+from console.tui.triage_cells import Look, rows_of, sections_of, ticks
+from console.tui.triage_facts import facts_of
+from console.tui.widgets.device_strip import DeviceStrip
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -27,11 +32,13 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from console.client import Client
+    from console.devices import Devices
     from console.protocol import RunRow
     from console.triage import Need, Triage
     from console.tui.actions import Scope
     from console.tui.session import Session
 
+TALL_LINES: Final = HEIGHT_CLASSES[-1][0]
 FIRST_STEPS: Final = Content.assemble(
     ("Nothing has run here yet\n\n", "bold $foreground"),
     ("footplate run -- python train.py", "bold $accent"),
@@ -44,8 +51,20 @@ FIRST_STEPS: Final = Content.assemble(
     ("   three small runs to look at         \n\n", MUTED),
     ("This screen fills by itself.", MUTED),
 )
-ACTION_OF: Final = {"retry": "retry", "release": "release", "resume": "release", "stop": "stop"}
-"""Which action does what a need asks for; `open` and `trust` lead to where it can be done."""
+ACTION_OF: Final = {
+    "retry": "retry",
+    "release": "release",
+    "resume": "release",
+    "stop": "stop",
+    "copy": "copy_command",
+    "open": "open",
+    "trust": "open",
+    "seen": "seen",
+    "clear": "clear",
+}
+"""Which action does what a need asks for."""
+IDLE_LOOK_S: Final = 5.0
+"""Between looks at a machine on which nothing of ours runs."""
 
 
 class TriageScreen(FootplateScreen):
@@ -60,14 +79,17 @@ class TriageScreen(FootplateScreen):
         super().__init__(session)
         self._triage: Triage | None = None
         self._heard_at_s = 0.0
+        self._devices: Devices | None = None
+        self._looked_at_s = -IDLE_LOOK_S
         keys = {action.name: key_name(action.keys[0]) for action in in_scope("triage")}
         self._keys = {act: keys[name] for act, name in ACTION_OF.items()}
-        self._keys |= {"open": keys["open"], "trust": keys["open"], "seen": keys["seen"], "clear": keys["clear"]}
 
     def compose(self) -> ComposeResult:
         """One tree for every size; the style sheet hides what has no room."""
         yield HeaderLine()
         yield TabBar()
+        yield Rule("Machine", id="devices-rule")
+        yield DeviceStrip(id="triage-devices")
         yield Static(FIRST_STEPS, id="triage-empty")
         yield SectionList(id="triage-list", empty="waiting for the daemon…")
         yield Rule("Under the cursor", id="triage-rule")
@@ -79,7 +101,7 @@ class TriageScreen(FootplateScreen):
         interval_s, monotonic = self.session.profile.chart_interval_s, self.session.monotonic
         self._news = Pace(self, interval_s, self._ask, monotonic)
         self._seconds = Pace(self, interval_s, self._paint, monotonic)
-        self._list.ascii = self.session.ascii_only
+        self._list.ascii = self.query_one(DeviceStrip).ascii = self.session.ascii_only
         self._list.focus()
 
     @property
@@ -114,6 +136,27 @@ class TriageScreen(FootplateScreen):
     def refresh_data(self) -> None:
         """Ask again, soon."""
         self._news.soon()
+        self._look_at_devices()
+
+    def _look_at_devices(self) -> None:
+        """As often as the terminal takes it while something works, else now and then."""
+        known, now_s = self._devices, self.session.monotonic()
+        works = (self._triage is not None and self._triage.live_count) or (known is not None and known.busy_count)
+        interval_s = self.session.profile.chart_interval_s if works else IDLE_LOOK_S
+        if now_s - self._looked_at_s >= interval_s:
+            self._looked_at_s = now_s
+            self.session.courier.ask("devices", self, lambda client: DevicesArrived(devices.devices(client)))
+
+    def on_devices_arrived(self, message: DevicesArrived) -> None:
+        """Show what differs by more than figures waver."""
+        if self.present:
+            self._devices = calmed(self._devices, message.devices)
+            self._show_devices()
+
+    def _show_devices(self) -> None:
+        name, note = title(self._devices)
+        self.query_one("#devices-rule", Rule).set_title(name, note)
+        self.query_one(DeviceStrip).show(self._devices, compact=self.size.height < TALL_LINES)
 
     def _ask(self) -> None:
         def fetch(client: Client) -> TriageArrived:
@@ -141,10 +184,12 @@ class TriageScreen(FootplateScreen):
         """Count the seconds of runs."""
         if self._triage is not None and ticks(self._triage):
             self._seconds.soon()
+        self._look_at_devices()
 
     def on_resize(self) -> None:
         """Other widths, once they are known."""
         self.call_after_refresh(self._paint)
+        self._show_devices()
 
     def _paint(self) -> None:
         if self._triage is None or not self.present:
@@ -196,6 +241,16 @@ class TriageScreen(FootplateScreen):
             return ActDone(f"{subject} goes on")
 
         self.send(f"resume:{scope}", "resume it", resume)
+
+    def action_copy_command(self) -> None:
+        """Send the command of the run, or what is said of the need, to the terminal's clipboard."""
+        need = self.need_under_cursor
+        if need is None or self.run_under_cursor is not None:
+            super().action_copy_command()
+            return
+        status = self.session.link.status
+        where = f"{status.host}: " if status is not None else ""
+        self._copy(f"{where}{need.subject}: {need.cause}" + (f" ({need.evidence})" if need.act == "copy" else ""))
 
     def action_seen(self) -> None:
         """Take the row off the list of this person."""
