@@ -93,8 +93,8 @@ def test_a_live_run_has_progress_pace_curve_and_the_gap_at_its_own_step(home: Ho
 
     def settled() -> Triage | None:
         found = look(home)
-        metric = found.live[0].row.metric if found.live else None
-        return found if metric is not None and metric.last_step == 49 and found.live[0].progress is not None else None
+        gap = found.live[0].gap if found.live else None
+        return found if gap is not None and gap.step == 49 and found.live[0].progress is not None else None
 
     found: Triage = wait_until(settled)
     (run,) = found.live
