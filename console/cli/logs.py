@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from console.cli import output
@@ -13,6 +14,8 @@ from console.client import Client, DaemonUnavailable
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
+
+    from console.protocol import LogLine
 
 TAIL_STEP_BYTES: Final = 65536
 RETRY_S: Final = 1.0
@@ -37,18 +40,59 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", help="r12, 12, its id, or the first characters of the id")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     parser.add_argument("-n", "--lines", type=int, help="only the last so many lines")
+    marks = parser.add_mutually_exclusive_group()
+    marks.add_argument("--errors", action="store_true", help="only lines that tell of an error, each with its offset")
+    marks.add_argument("--warnings", action="store_true", help="only lines that tell of a warning")
     parser.add_argument("--json", action="store_true", help="one JSON object a line: {offset_bytes, text}")
 
 
 def execute(options: Namespace) -> int:
     """Print the log: raw into a file or pipe, with escape sequences taken out on a terminal."""
     client = Client()
+    if options.errors or options.warnings:
+        return print_marks(client, options)
     start = tail_start(client, options.run, options.lines) if options.lines is not None else 0
     writer = Writer(as_json=options.json, offset=start)
     for chunk in chunks(client, options.run, start, follow=options.follow):
         writer.write(chunk)
     writer.close()
     return 0
+
+
+def print_marks(client: Client, options: Namespace) -> int:
+    """Lines that tell of errors or warnings, or the last so many of them; exit code 1 when there is none."""
+    from console import run_parts
+
+    if options.follow:
+        return output.usage_error("--errors and --warnings look at what is there: leave out --follow")
+    found: deque[LogLine] = deque(maxlen=options.lines)
+    start, count = 0, 0
+    while True:
+        hit = run_parts.find_mark(
+            client, options.run, "error" if options.errors else "warning", start=start, backward=False
+        )
+        if hit.offset_bytes is None:
+            if hit.exhausted:
+                break
+            start = hit.scanned_to_bytes
+            continue
+        line = client.log(options.run, start=hit.offset_bytes, max_bytes=1).lines[0]
+        count, start = count + 1, hit.offset_bytes + 1
+        if options.lines is None:
+            print_mark(line, as_json=options.json)
+        else:
+            found.append(line)
+    for line in found:
+        print_mark(line, as_json=options.json)
+    return 0 if count else 1
+
+
+def print_mark(line: LogLine, *, as_json: bool) -> None:
+    """One line with where it begins."""
+    if as_json:
+        print(json.dumps({"offset_bytes": line.offset_bytes, "text": line.text}))
+    else:
+        print(f"{line.offset_bytes:>10}  {output.log_text(line.text)}")
 
 
 def tail_start(client: Client, reference: str, lines: int) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.protocol import MetricSummary, Note, RunDetail, RunRow
+    from console.run_sections import TextLine
 
 PLAIN_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe."""
@@ -63,6 +64,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return protocol.encode_number(value) if isinstance(value, float) else value
+
+
+TONES: Final = {
+    "heading": "1",
+    "muted": "2",
+    "bad": "1;31",
+    "good": "34",
+    "added": "34",
+    "removed": "31",
+    "hunk": "35",
+}
+"""How lines are meant, as a terminal shows it: blue and red, which colour-blind eyes tell apart."""
+
+
+def print_lines(lines: Sequence[TextLine]) -> None:
+    """Lines of what is known of a run, with colours on a terminal and safe to print on any."""
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for line in lines:
+        text = text_format.visible(line.text.expandtabs()) if sys.stdout.isatty() else line.text
+        code = TONES.get(line.tone, "") if coloured and text else ""
+        print(f"\x1b[{code}m{text}\x1b[0m" if code else text)
 
 
 def ascii_only() -> bool:

@@ -32,6 +32,7 @@ from console.daemon.routes_people import PeopleRoutes
 from console.daemon.routes_projects import ProjectRoutes
 from console.daemon.routes_query import QueryRoutes
 from console.daemon.routes_queue import QueueRoutes
+from console.daemon.routes_run_parts import RunPartRoutes
 from console.daemon.routes_triage import TriageRoutes
 from console.daemon.triage_view import TriageView
 from console.jobs import spec
@@ -220,7 +221,7 @@ class Routes:
         start, before = optional_integer(request, "start"), optional_integer(request, "before")
         page = await asyncio.to_thread(
             log_files.read_page,
-            self._log_path(found),
+            self.log_path(found),
             start=start,
             before=before,
             max_bytes=integer(request, "max_bytes", 65536),
@@ -243,11 +244,11 @@ class Routes:
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         start = integer(request, "start", 0)
         since = self._changes.position
-        piece = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+        piece = await asyncio.to_thread(log_files.read_raw, self.log_path(found), start, RAW_MAX_BYTES)
         if not piece.data and request.query_params.get("wait") == "1" and found.state not in protocol.ENDED_STATES:
             await self._changes.wait(f"run:{found.id}", since)
             found = await asyncio.to_thread(self._find, found.id)
-            piece = await asyncio.to_thread(log_files.read_raw, self._log_path(found), start, RAW_MAX_BYTES)
+            piece = await asyncio.to_thread(log_files.read_raw, self.log_path(found), start, RAW_MAX_BYTES)
         # Ended is looked up before the bytes are read, so no byte can come after an answer that says so.
         ended = found.state in protocol.ENDED_STATES and piece.at_end
         headers = {"x-end-bytes": str(piece.end_bytes), "x-ended": "1" if ended else "0"}
@@ -259,7 +260,7 @@ class Routes:
         found = await asyncio.to_thread(self._find, request.path_params["reference"])
         hit = await asyncio.to_thread(
             log_files.search,
-            self._log_path(found),
+            self.log_path(found),
             request.query_params.get("text", ""),
             start=integer(request, "start", 0),
             backward=request.query_params.get("backward") == "1",
@@ -316,7 +317,8 @@ class Routes:
             detail["code"]["state"] = CAPTURING
         return detail
 
-    def _log_path(self, found: RunEntry) -> str:
+    def log_path(self, found: RunEntry) -> str:
+        """Where the output of a run is. Raises RefusedError when it has none here."""
         if found.archived:
             hint = f"`footplate archive --restore r{found.no}` brings it back"
             raise RefusedError(409, f"r{found.no} {found.name} is archived: its log is packed away", hint)
@@ -365,6 +367,7 @@ def build(
             *CurveRoutes(opened, routes.points_of).table(),
             *TriageRoutes(triage, onlookers, keeper, changes, devices).table(),
             *QueryRoutes(opened).table(),
+            *RunPartRoutes(home, opened, routes.log_path).table(),
             *QueueRoutes(home, opened, keeper).table(),
             *JobRoutes(home, opened, keeper, projects).table(),
             *CloneRoutes(home, opened, keeper).table(),

@@ -17,6 +17,8 @@ PAGE_MAX_BYTES: Final = 1 << 20
 SEARCH_MAX_BYTES: Final = 64 << 20
 """How much one search call looks at; the client goes on from there."""
 BLOCK_BYTES: Final = 4 << 20
+PROGRESS_MAX_BYTES: Final = 65536
+"""Of the end of a line, in which the last state of a progress bar is looked for."""
 
 
 class RawPiece(NamedTuple):
@@ -85,7 +87,8 @@ def lines_between(descriptor: int, first: int, end: int, holes: Holes) -> list[L
         if len(pending) > BLOCK_BYTES:
             following = line_end(descriptor, position + len(pending), end, holes)
             size = following - position - (following > position and os.pread(descriptor, 1, following - 1) == b"\n")
-            lines.append(log_line(position, pending, size))
+            last = os.pread(descriptor, min(size, PROGRESS_MAX_BYTES), position + size - min(size, PROGRESS_MAX_BYTES))
+            lines.append(progress_line(position, last) or log_line(position, pending, size))
             position, pending = following, b""
     if pending:
         lines.append(log_line(position, pending))
@@ -97,10 +100,24 @@ def log_line(offset: int, raw: bytes, size: int | None = None) -> LogLine:
     size = len(raw) if size is None else size
     if size <= LINE_MAX_CHARACTERS:  # a character takes a byte at least
         return LogLine(offset, raw.decode("utf-8", "replace"), 0)
+    if len(raw) == size and (progress := progress_line(offset, raw[-PROGRESS_MAX_BYTES:])):
+        return progress
     # With an escape for each byte that is not UTF-8, what is shown can be counted in bytes of the log.
     head = raw[: 4 * LINE_MAX_CHARACTERS].decode("utf-8", "surrogateescape")[:LINE_MAX_CHARACTERS]
     shown = head.encode("utf-8", "surrogateescape")
     return LogLine(offset, shown.decode("utf-8", "replace"), size - len(shown))
+
+
+def progress_line(offset: int, last: bytes) -> LogLine | None:
+    """A long line, given its last bytes, of which carriage returns leave a short one, as of a progress bar; else None.
+
+    What was overwritten does not count as left out: a terminal would not show it either.
+    """
+    end = len(last.rstrip(b"\r"))
+    start = last.rfind(b"\r", 0, end) + 1
+    if not start or end - start > LINE_MAX_CHARACTERS:
+        return None
+    return LogLine(offset, last[start:end].decode("utf-8", "replace"), 0)
 
 
 def line_start(descriptor: int, offset: int, holes: Holes) -> int:

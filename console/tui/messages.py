@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from console.protocol import Hit, LogPage, RunDetail, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
+    from console.run_parts import Capture, MarkKind
     from console.triage import Triage
     from console.views import Broken, View
     from console.watched_projects import Project
@@ -195,6 +196,30 @@ class HitArrived(Message):
     backward: bool
     wrapped: bool
     hit: Hit
+
+
+@dataclass
+class MarkArrived(Message):
+    """Where the search for a line that tells of an error or a warning ended."""
+
+    kind: MarkKind
+    backward: bool
+    wrapped: bool
+    hit: Hit
+
+
+@dataclass
+class CaptureArrived(Message):
+    """What was captured of a run's code and environment."""
+
+    capture: Capture
+
+
+@dataclass
+class PatchArrived(Message):
+    """The beginning of a run's patch."""
+
+    page: LogPage
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from console.tui.chart_axes import x_text
 from console.tui.chart_layout import Chart, ChartLine, Mark
 from console.tui.chart_view import nearest
+from console.tui.series_colours import SERIES_COLOURS
 from console.tui.text_format import number
-from console.tui.theme import SERIES_COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,10 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from console.tui.series_colours import SERIES_COLOURS
+
+__all__ = ["OKABE_DARK", "SERIES_COLOURS", "theme_colour", "theme_style"]
+
 OKABE_DARK: Final = Theme(
     name="okabe-dark",
     primary="#56B4E9",
@@ -40,21 +44,6 @@ OKABE_DARK: Final = Theme(
     },
 )
 """Blue is good and vermillion is bad: under every common colour blindness they stay far apart."""
-
-SERIES_COLOURS: Final[tuple[str, ...]] = (
-    "#56B4E9",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#F0E442",
-    "#D55E00",
-    "#3D8BFD",
-    "#C9D1D9",
-    "#7FDBCA",
-    "#A78BFA",
-)
-"""Okabe and Ito's colours in the order in which neighbours differ most; their dark blue and black are lightened,
-because on a dark background nobody would see them."""
 
 
 def theme_colour(name: str, variables: Mapping[str, str], background: Color, foreground: Color) -> Color:

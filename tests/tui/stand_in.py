@@ -21,7 +21,7 @@ from console.protocol import (
     Series,
     Status,
 )
-from tests.tui import stand_in_columns, stand_in_curves, stand_in_triage
+from tests.tui import stand_in_columns, stand_in_curves, stand_in_parts, stand_in_triage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,6 +175,10 @@ class StandIn(Client):
             return stand_in_columns.table_page(self, self.box.details, query)
         if path == "/runs/columns" and query is not None:
             return stand_in_columns.columns(self.box.details, query)
+        if path.endswith("/log/mark") and query is not None:
+            return stand_in_parts.mark(self.box.logs.get(self._detail(path.split("/")[2]).row.id, b""), query)
+        if path.endswith(("/capture", "/patch")) and query is not None:
+            return stand_in_parts.answer(self._detail(path.split("/")[2]), path, query)
         if path.endswith("/curves") and query is not None:
             reference = path.split("/")[2]
             detail = self._detail(reference)

@@ -18,6 +18,7 @@ from console.tui.screens.form import FormScreen
 from console.tui.screens.help import HelpScreen, help_text, scopes_of
 from console.tui.screens.projects import ProjectsScreen
 from console.tui.screens.run import RunScreen
+from console.tui.screens.run_details import RunDetailsScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
 from console.tui.screens.views import ViewsScreen
@@ -33,6 +34,7 @@ OWNERS: dict[Scope, type] = {
     "triage": TriageScreen,
     "runs": RunsScreen,
     "run": RunScreen,
+    "details": RunDetailsScreen,
     "projects": ProjectsScreen,
     "table": VirtualTable,
     "log": LogView,

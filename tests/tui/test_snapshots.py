@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ import pytest
 
 from console import views
 from console.views import View
-from tests.tui.pilots import Clock, opened, press, screen_lines, settle
+from tests.tui.pilots import QUICK, Clock, opened, press, screen_lines, settle
 from tests.tui.stand_in import Box, example_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from console.tui.app import FootplateApp
+    from console.tui.terminal import TerminalProfile
 
 FOLDER = Path(__file__).parent / "snapshots"
 UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
@@ -68,9 +70,11 @@ def compare(name: str, now: str) -> None:
         pytest.fail(f"{name} looks different (FOOTPLATE_UPDATE_SNAPSHOTS=1 accepts):\n" + "\n".join(difference))
 
 
-async def snapshot(name: str, size: tuple[int, int], *keys: str, box: Box | None = None) -> None:
+async def snapshot(
+    name: str, size: tuple[int, int], *keys: str, box: Box | None = None, profile: TerminalProfile = QUICK
+) -> None:
     """Open the app, press keys, compare."""
-    async with opened(box or example_box(), size=size, monotonic=Clock()) as (app, pilot):
+    async with opened(box or example_box(), size=size, monotonic=Clock(), profile=profile) as (app, pilot):
         await press(pilot, *keys)
         app.clear_notifications()
         await settle(pilot)
@@ -103,6 +107,26 @@ def test_views(size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.Monkey
     views.write(View("failed", "state:failed"))
     views.write(View("sweep", "churn sweep", "best(val/acc)", columns=("param:lr", "metric:val/acc:best")))
     asyncio.run(snapshot("views", size, "v"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_charts(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("charts", size, "down", "down", "down", "enter", "z", "v", "s", "left", "left"))
+
+
+def test_charts_in_ascii() -> None:
+    keys = ("down", "down", "down", "enter", "z", "v", "s", "left", "left")
+    asyncio.run(snapshot("charts_ascii", (80, 24), *keys, profile=replace(QUICK, glyphs="ascii")))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_details(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("details", size, "down", "down", "down", "enter", "d", "tab", "tab", "tab"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_diff(size: tuple[int, int]) -> None:
+    asyncio.run(snapshot("diff", size, "down", "down", "down", "enter", "D"))
 
 
 def test_help() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
@@ -20,7 +19,7 @@ from console.tui.run_cells import (
     run_facts,
     ticks,
 )
-from console.tui.screens.base import FootplateScreen
+from console.tui.screens.run_keys import ChartKeys, LogKeys
 from console.tui.text_format import duration, state_glyph, visible
 from console.tui.widgets.chart_pane import ChartPane
 from console.tui.widgets.facts import Fact, Facts
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from console.tui.session import Session
 
 
-class RunScreen(FootplateScreen):
+class RunScreen(ChartKeys, LogKeys):
     """Follows one run with a feed of its own, which ends with the screen."""
 
     scope: ClassVar[Scope] = "run"
@@ -92,10 +91,6 @@ class RunScreen(FootplateScreen):
     @property
     def _table(self) -> VirtualTable:
         return self.query_one(VirtualTable)
-
-    @property
-    def _charts(self) -> ChartPane:
-        return self.query_one(ChartPane)
 
     @property
     def run_under_cursor(self) -> RunRow | None:
@@ -226,61 +221,6 @@ class RunScreen(FootplateScreen):
         if self._metrics:
             self._table.move_cursor((self._table.cursor_row + step) % len(self._metrics))
 
-    def action_next_axis(self) -> None:
-        """Let x mean something else."""
-        self._charts.change(self._charts.view.next_axis())
-
-    def action_smooth(self) -> None:
-        """Smooth more, or not at all."""
-        self._charts.change(self._charts.view.next_smoothing())
-
-    def action_logs(self) -> None:
-        """Divide y, x, both or neither logarithmically."""
-        self._charts.change(self._charts.view.next_logs())
-
-    def action_grid(self) -> None:
-        """Show as many charts as there is room for, or one."""
-        view = self._charts.view
-        self._charts.change(replace(view, grid=not view.grid))
-
-    def action_zoom_x(self, direction: int) -> None:
-        """Look at half or twice the stretch."""
-        if not self._charts.zoom(direction):
-            self.say("there is no curve to zoom into")
-
-    def action_pan_x(self, direction: int) -> None:
-        """Look at what lies before or after."""
-        if not self._charts.pan(direction):
-            self.say("all of it is in view: + looks nearer")
-
-    def action_whole(self) -> None:
-        """Look at all of it."""
-        self._charts.change(self._charts.view.whole())
-
-    def action_cursor(self, steps: int) -> None:
-        """Read the curves at the next or the previous bin."""
-        self._charts.move_cursor(steps)
-
-    def action_follow(self) -> None:
-        """Follow the end of the log, or stop following."""
-        self.query_one(LogPane).toggle_follow()
-
-    def action_search(self) -> None:
-        """Type what to search for."""
-        self.query_one(LogPane).open_search()
-
-    def action_next_hit(self) -> None:
-        """Go to the next line that matches."""
-        self._search(backward=False)
-
-    def action_previous_hit(self) -> None:
-        """Go to the previous line that matches."""
-        self._search(backward=True)
-
-    def _search(self, *, backward: bool) -> None:
-        if not self.query_one(LogPane).search_again(backward=backward):
-            self.say("nothing to search for yet: / asks")
-
     def action_next_pane(self) -> None:
         """Focus the next pane."""
         self.focus_next()
@@ -306,6 +246,22 @@ class RunScreen(FootplateScreen):
     @property
     def _zoomed(self) -> bool:
         return self.has_class("-zoom-log") or self.has_class("-zoom-chart")
+
+    def action_details(self) -> None:
+        """Everything about the run that is text."""
+        self._open_details("ending")
+
+    def action_diff(self) -> None:
+        """The code that ran against its commit."""
+        self._open_details("diff")
+
+    def _open_details(self, section: str) -> None:
+        if self._detail is None:
+            self.say("the run is not here yet")
+            return
+        from console.tui.screens.run_details import RunDetailsScreen  # here: the first frame does not need it
+
+        self.app.push_screen(RunDetailsScreen(self.session, self._detail, section))
 
     def action_artifacts(self) -> None:
         """List what the run left behind."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Vertical
 from textual.content import Content
 
-from console.tui.messages import HitArrived, LogArrived
+from console import run_parts
+from console.tui.messages import HitArrived, LogArrived, MarkArrived
 from console.tui.pace import Pace
 from console.tui.presence import is_present
 from console.tui.styles import MUTED
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from console.client import Client
+    from console.run_parts import MarkKind
     from console.tui.session import Session
+
+MARK_WORDS: Final[dict[MarkKind, str]] = {"error": "an error", "warning": "a warning"}
 
 
 class LogPane(Vertical):
@@ -42,6 +46,8 @@ class LogPane(Vertical):
         self._size_bytes = 0
         self._ended = False
         self._loaded = False
+        self._looking = ""
+        """How far a search for marks has come that takes more than one look."""
         self._hit_bytes: int | None = None
         """Start of the line that was found last."""
         self._match_bytes = 0
@@ -132,6 +138,8 @@ class LogPane(Vertical):
             parts.append((f"  /{visible(view.highlight)[:40]}", "bold $accent"))
         if self._absent:
             note = Content()
+        elif self._looking:
+            note = Content.styled(self._looking, "$warning")
         elif view.highlight:
             note = Content("n N next, previous · esc clears")
         elif self._ended and view.follow:
@@ -211,6 +219,51 @@ class LogPane(Vertical):
             self._notify(f"no line holds {visible(text)}")
         else:
             self._search(text, self._size_bytes if backward else 0, backward=backward, wrapped=True)
+
+    def find_mark(self, kind: MarkKind, *, backward: bool) -> None:
+        """Go to the next line that tells of an error or a warning: from the last one found, else from where one reads.
+
+        While following, the next one is the first of the log and the one before the last.
+        """
+        view = self.view
+        if self._absent:
+            self._notify(self._absent)
+            return
+        if self._hit_bytes is not None:
+            start = self._hit_bytes if backward else self._hit_bytes + 1
+        else:
+            start = view.size_bytes if view.follow else view.top_bytes
+        self._find_mark(kind, start, backward=backward, wrapped=False)
+
+    def _find_mark(self, kind: MarkKind, start: int, *, backward: bool, wrapped: bool) -> None:
+        run_id = self._run_id
+
+        def fetch(client: Client) -> MarkArrived:
+            hit = run_parts.find_mark(client, run_id, kind, start=start, backward=backward)
+            return MarkArrived(kind, backward, wrapped, hit)
+
+        self._session.courier.ask("search", self, fetch)
+
+    def on_mark_arrived(self, message: MarkArrived) -> None:
+        """Show the line, go on looking, or start again at the other end once."""
+        message.stop()
+        kind, backward, hit = message.kind, message.backward, message.hit
+        if not self._present:
+            return
+        self._looking = ""
+        if hit.offset_bytes is not None:
+            self._hit_bytes = self._match_bytes = hit.offset_bytes
+            self.view.show_line(hit.offset_bytes)
+            if message.wrapped:
+                self._notify("went on at the end" if backward else "went on at the top")
+        elif not hit.exhausted:
+            self._looking = f"looking for a line with {MARK_WORDS[kind]} at {bytes_size(hit.scanned_to_bytes)}"
+            self._find_mark(kind, hit.scanned_to_bytes, backward=backward, wrapped=message.wrapped)
+        elif message.wrapped:
+            self._notify(f"no line tells of {MARK_WORDS[kind]}")
+        else:
+            self._find_mark(kind, self._size_bytes if backward else 0, backward=backward, wrapped=True)
+        self._show_title()
 
     def _notify(self, sentence: str) -> None:
         self.notify(sentence, markup=False, timeout=3)

@@ -114,6 +114,12 @@ class LogView(ScrollView, can_focus=True):
         return self._window.size_bytes
 
     @property
+    def top_bytes(self) -> int:
+        """Offset of the line at the top of the view."""
+        lines = self._window.lines
+        return lines[min(self.scroll_offset.y, len(lines) - 1)].offset_bytes if lines else 0
+
+    @property
     def empty(self) -> str:
         """What a log without lines says."""
         return self._empty
