@@ -109,11 +109,11 @@ def command_ms(argv: list[str], home: Home) -> float:
     return (time.perf_counter() - began_s) * 1000
 
 
-def list_runs(programs: Path, home: Home) -> tuple[float, float | None]:
+def quick_command(programs: Path, home: Home, *arguments: str) -> tuple[float, float | None]:
     """Median of 21 through a warm daemon, alternating with the bare interpreter."""
     ours, bare = [], []
     for _ in range(21):
-        ours.append(command_ms([str(programs / "footplate"), "ps"], home))
+        ours.append(command_ms([str(programs / "footplate"), *arguments], home))
         bare.append(command_ms([str(programs / "python"), "-c", "pass"], home))
     return statistics.median(ours), statistics.median(bare)
 
@@ -180,7 +180,16 @@ def bench(programs: Path, home: Home, idle_s: float) -> list[Figure]:
     print("\n| figure | median | bound | | beside | ratio | load before / after |\n|---|---|---|---|---|---|---|")
     figures = [
         measured("first painted frame", "ms", 300, lambda: first_frame(programs, home), "ms bare Textual program"),
-        measured("`footplate ps`, warm daemon", "ms", 60, lambda: list_runs(programs, home), "ms `python -c pass`"),
+        measured(
+            "`footplate ps`, warm daemon", "ms", 60, lambda: quick_command(programs, home, "ps"), "ms `python -c pass`"
+        ),
+        measured(
+            "`footplate status --line`, warm daemon",
+            "ms",
+            60,
+            lambda: quick_command(programs, home, "status", "--line"),
+            "ms `python -c pass`",
+        ),
         measured("request to exec of a run", "ms", 100, lambda: (start_to_exec_ms(home), None)),
         measured("supervisor, resident", "MiB", None, lambda: (supervisor_mib(home), None)),
     ]

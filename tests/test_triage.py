@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
@@ -15,6 +16,7 @@ from console import triage
 from console.client import DaemonRefused
 from store import paths
 from tests.support import PastRun, wait_until
+from tests.tui.pilots import Clock, WatchedApp, press, screen_text, until
 
 if TYPE_CHECKING:
     from console.triage import Need, Triage
@@ -173,3 +175,26 @@ def test_status_in_one_line_starts_no_daemon(home: Home) -> None:
     assert home.footplate("status", "--line", env=home.environment(PYTHONIOENCODING="ascii")).stdout == "x1 !1\n"
     assert "wants you  1" in home.footplate("status").stdout
     assert json.loads(home.footplate("status", "--json").stdout)["attention_count"] == 1
+
+
+def test_the_console_opens_on_what_wants_a_person_and_a_key_takes_it_off(home: Home) -> None:
+    home.wait_ended(home.python(FAILING, name="train"))
+
+    async def drive() -> None:
+        clock = Clock()
+        app = WatchedApp(monotonic=clock, opens_runs=False)
+        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+            await until(pilot, lambda: "ValueError: no such column: churned" in screen_text(app))
+            await until(pilot, lambda: "! 1" in screen_text(app).splitlines()[0])
+            await press(pilot, "a")
+            await until(pilot, lambda: "nothing does" in screen_text(app))
+            clock.now_s += 5
+            await until(pilot, lambda: "! 1" not in screen_text(app).splitlines()[0])
+            clock.now_s += 5
+            await asyncio.to_thread(lambda: home.wait_ended(home.python(FAILING, name="again")))
+            clock.now_s += 5
+            await until(pilot, lambda: "again" in screen_text(app))
+            await press(pilot, "g", "enter")
+            await until(pilot, lambda: "Traceback" in screen_text(app))
+
+    asyncio.run(drive())

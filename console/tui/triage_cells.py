@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from console.protocol import LIVE_STATES
 from console.tui.run_cells import arrowed, elapsed_s, outcome_text, tail
-from console.tui.sections import Row, Section
+from console.tui.sections import Row, Section, width_of
 from console.tui.sparkline import sparkline
-from console.tui.text_format import clock, duration, fit, number, state_glyph, visible
+from console.tui.text_format import cell_width, clock, duration, fit, number, state_glyph, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.triage import EndedRun, Gap, LiveRun, Need, Triage, WaitingRun
     from console.tui.sections import Piece
 
+NARROW_CELLS: Final = 74
 NORMAL_CELLS: Final = 110
 WIDE_CELLS: Final = 150
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
@@ -37,6 +38,11 @@ class Look:
         self.width = width
         self.keys = keys
         self.ascii = ascii_only
+
+    @property
+    def is_narrow(self) -> bool:
+        """There is room for the needful only."""
+        return self.width < NARROW_CELLS
 
     @property
     def is_normal(self) -> bool:
@@ -69,7 +75,7 @@ def needs_section(triage: Triage, now_s: float, look: Look) -> Section:
     title: tuple[Piece, ...] = (("Needs you", "bold foreground"),)
     if not count:
         return Section("needs", title, (("nothing does", "success"),))
-    widest = max(len(need.subject) for need in triage.needs)
+    widest = max(cell_width(visible(need.subject)) for need in triage.needs)
     cells = min(widest, 36 if look.is_wide else 28 if look.is_normal else 18)
     rows = tuple(Row(f"need {need.key}", need_pieces(need, cells, now_s, look)) for need in triage.needs)
     note: tuple[Piece, ...] = (("key acts on the row", MUTED),)
@@ -98,8 +104,9 @@ def need_pieces(need: Need, subject_cells: int, now_s: float, look: Look) -> tup
         (" ", ""),
         look.cell(when, 6, MUTED),
     ]
-    if evidence and len(cause) + 12 < room:
-        pieces += [(cause, "foreground"), ("  ", ""), look.cell(evidence, room - len(cause) - 3, MUTED)]
+    cells = cell_width(cause)
+    if evidence and cells + 12 < room:
+        pieces += [(cause, "foreground"), ("  ", ""), look.cell(evidence, room - cells - 3, MUTED)]
     else:
         pieces.append(look.cell(cause, room - 1, "foreground"))
     key, _, word = act.partition(" ")
@@ -159,8 +166,9 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
     glyph, colour = state_glyph(row.state, ascii_only=look.ascii)
     last = number(metric.last, 7) if metric is not None else "-"
     odd = metric is not None and not math.isfinite(metric.last)
+    curve_cells = 0 if look.is_narrow else 12 if look.is_wide else 6
     after: list[Piece] = [
-        (sparkline(run.curve, 12 if look.is_wide else 6, ascii_only=look.ascii) + " ", "primary"),
+        (sparkline(run.curve, curve_cells, ascii_only=look.ascii) + " ", "primary"),
         look.cell(last, 7, "bold error" if odd else "bold foreground", align="right"),
         *gap_pieces(run.gap, look),
         look.cell(progress_text(run), 9, "foreground" if run.progress else MUTED, align="right"),
@@ -168,10 +176,9 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
     if look.is_normal:
         rate = "" if run.rate_per_s is None else f"{number(run.rate_per_s, 6)}/s"
         after.append(look.cell(rate, 8, MUTED, align="right"))
-    after += [
-        look.cell(duration(elapsed_s(row, now_s)), 6, "foreground", align="right"),
-        look.cell(left_words(run.left_s), 6, MUTED, align="right"),
-    ]
+    after.append(look.cell(duration(elapsed_s(row, now_s)), 6, "foreground", align="right"))
+    if not look.is_narrow:
+        after.append(look.cell(left_words(run.left_s), 6, MUTED, align="right"))
     if look.is_normal:
         after.append(look.cell(" ".join(run.devices), 10, MUTED))
     head: list[Piece] = [(f"{glyph} ", f"bold {colour}"), look.cell(row.label, 5, "foreground")]
@@ -179,7 +186,7 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
         after.append(look.cell(row.project, 12, MUTED))
     if with_key and look.is_normal:
         head.append(look.cell(tail(metric.key, 12) if metric else "", 12, MUTED))
-    room = look.width - 1 - sum(len(text) for text, _ in (*head, *after))
+    room = look.width - 1 - width_of((*head, *after))
     return (*head, look.cell(name_of(row), max(4, room - 1), "bold foreground"), *after)
 
 
@@ -209,7 +216,7 @@ def progress_text(run: LiveRun) -> str:
     """How far it is: as its output says, else the step."""
     if run.progress is not None:
         text = run.progress.text
-        return text if len(text) <= 9 else f"{100 * run.progress.done / run.progress.total:.0f}%"
+        return text if cell_width(text) <= 9 else f"{100 * run.progress.done / run.progress.total:.0f}%"
     metric = run.row.metric
     return f"{metric.last_step}" if metric is not None else "-"
 
@@ -261,7 +268,7 @@ def ended_pieces(run: EndedRun, now_s: float, look: Look) -> tuple[Piece, ...]:
         after.append(look.cell(outcome_text(row), verdict, colour))
     if look.is_wide:
         after.append(look.cell(row.project, 12, MUTED))
-    room = look.width - 1 - sum(len(text) for text, _ in (*head, *after))
+    room = look.width - 1 - width_of((*head, *after))
     return (*head, look.cell(name_of(row), max(4, room - 1), "foreground"), *after)
 
 

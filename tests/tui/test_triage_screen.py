@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
+from console.tui.sections import width_of
 from console.tui.widgets.section_list import SectionList
-from tests.tui.pilots import Clock, opened, press, run, screen_text, settle, until
+from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
 from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
 from tests.tui.triage_boxes import triage_box
@@ -219,3 +221,52 @@ def test_keys_on_nothing_say_so() -> None:
         assert box.posted == []
 
     on_triage(test, example_box())
+
+
+HOSTILE = "[/red] \x1b[31mname\r\n\t日本語 👩‍👩‍👧 \u202eאבג " + "long " * 2000
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (131, 37), (220, 50)])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_whatever_runs_are_called_every_line_has_its_width_and_shows_its_key(
+    size: tuple[int, int], ascii_only: bool
+) -> None:
+    async def look() -> None:
+        box = triage_box()
+        for each in box.triage["needs"]:
+            each |= {"subject": HOSTILE[:60], "cause": HOSTILE[:300], "evidence": HOSTILE}
+        for kind in ("live", "ended"):
+            for each in box.triage[kind]:
+                each["row"] |= {"name": HOSTILE, "project": HOSTILE, "cause": HOSTILE, "params": {HOSTILE: HOSTILE}}
+        box.triage["live"][0]["progress"]["text"] = HOSTILE
+        box.triage["live"][1]["devices"] = [HOSTILE]
+        for each in box.triage["waiting"]:
+            each |= {"name": HOSTILE, "reason": HOSTILE, "params": {HOSTILE: HOSTILE}}
+        profile = replace(QUICK, glyphs="ascii" if ascii_only else "braille")
+        async with opened(box, size=size, profile=profile, monotonic=Clock(), opens_runs=False) as (app, pilot):
+            await press(pilot, *("j",) * 9, "g")
+            shown = screen_text(app)
+            assert "R retry" in shown
+            assert "\x1b" not in shown
+            assert "\u202e" not in shown
+            listed = app.screen.query_one(SectionList)
+            width = listed.size.width
+            for y in range(listed.size.height):
+                assert listed.render_line(y).cell_length == width
+            for section in listed._sections:
+                for row in section.rows:
+                    assert width_of(row.pieces) <= width - 1, row
+
+    asyncio.run(look())
+
+
+def test_a_resize_storm_ends_in_the_picture_of_the_last_size() -> None:
+    async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:  # noqa: ARG001
+        for width, height in [(200, 60), (61, 16), (110, 35), (40, 10), (80, 24), (159, 34), (80, 24)]:
+            await pilot.resize_terminal(width, height)
+        await settle(pilot)
+        lines = screen_text(app).splitlines()
+        assert len(lines) == 24
+        assert "R retry" in row_at_cursor(app)
+
+    on_triage(test)
