@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from console.client import DaemonRefused
 from console.protocol import pick
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from console.client import Client
-    from console.protocol import Json
+    from console.protocol import Json, RunRow
+
+
+NOT_FOUND: Final = 404
 
 
 class NewRun(NamedTuple):
@@ -76,6 +79,18 @@ def archive(client: Client, run_id: str, actor: str) -> int:
     if error := state.get("error"):
         raise DaemonRefused(str(error["message"]), str(error["hint"]), int(error["status"]))
     return int(state["result"]["freed_bytes"])
+
+
+def rows_that_are_there(client: Client, run_ids: Sequence[str]) -> tuple[RunRow, ...]:
+    """The rows of runs, without those that were deleted. Raises ClientError."""
+    rows = []
+    for run_id in run_ids:
+        try:
+            rows.append(client.run(run_id).row)
+        except DaemonRefused as error:
+            if error.status != NOT_FOUND:
+                raise
+    return tuple(rows)
 
 
 class ClonePlan(NamedTuple):

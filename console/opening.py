@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from console import config
+from console import config, remembered
 from console.tui import terminal
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ def open_console(arguments: Sequence[str] = ()) -> int:
 
     suspect = not actions.rebind(settings.keys) or loaded.is_suspect
     from console.tui.app import run_tui
+    from console.tui.memory import Memory
 
-    return run_tui(profile=profile, settings=settings, suspect=loaded if suspect else None)
+    path = remembered.path_for(os.uname().nodename)
+    kept = Memory(path, writes=not settings.readonly, fresh="--fresh" in arguments)
+    return run_tui(profile=profile, settings=settings, suspect=loaded if suspect else None, kept=kept)
 
 
 def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:
@@ -64,6 +67,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--theme", choices=config.CHOICES["theme"], help="colours of the screens")
     made.add_argument("--glyphs", choices=config.CHOICES["glyphs"], help="what curves are drawn with")
     made.add_argument("--readonly", action="store_true", help="only look: nothing can be stopped, noted or deleted")
+    made.add_argument("--fresh", action="store_true", help="do not come back to where the last console was left")
     made.add_argument("--slow", action="store_true", help="send at most 5 KiB/s to the terminal")
     return made
 

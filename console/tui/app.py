@@ -13,7 +13,7 @@ from textual.app import App
 
 from console.client import Client
 from console.config import DEFAULTS
-from console.tui import config_notice, terminal
+from console.tui import config_notice, endings, memory, recalling, terminal, type_ahead
 from console.tui.actions import bindings
 from console.tui.attendance import Attendance
 from console.tui.messages import (
@@ -23,6 +23,7 @@ from console.tui.messages import (
     ProjectOpened,
     ProjectsWanted,
     RequestFailed,
+    RunRecalled,
     StatusArrived,
 )
 from console.tui.pace import Pace
@@ -38,6 +39,7 @@ from console.tui.theme import OKABE_DARK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import RenderableType
     from textual.binding import BindingType
     from textual.command import Provider
     from textual.screen import Screen
@@ -45,9 +47,12 @@ if TYPE_CHECKING:
     from console.config import Loaded, Settings
     from console.tui.config_notice import ConfigWrong
     from console.tui.courier import ClientFactory
+    from console.tui.memory import Memory
     from console.tui.screens.runs import RunsScreen
 
 STATUS_INTERVAL_S: Final = 1.0
+ZONE_INTERVAL_S: Final = 60
+"""So often it is looked whether the machine has another time zone now."""
 REPEATED_NOTICE_S: Final = 30.0
 """The same complaint is not said again within this time."""
 
@@ -70,10 +75,16 @@ class FootplateApp(App[int]):
         settings: Settings = DEFAULTS,
         suspect: Loaded | None = None,
         opens_runs: bool = False,
+        kept: Memory | None = None,
     ) -> None:
         """`opens_runs`: begin with the table of runs, as with a filter. `suspect`: the configuration when something in
-        it could not be used, to say so once there is a picture."""
+        it could not be used, to say so once there is a picture. `kept`: what the last console left behind, and where to
+        keep this one; None to come and go without a trace."""
         super().__init__()
+        self._memory = kept
+        self._content: dict[str, Any] = kept.kept if kept is not None else {}
+        self._seconds = 0
+        self._untouched = True
         self.register_theme(OKABE_DARK)
         self.theme = settings.theme if settings.theme in self.available_themes else OKABE_DARK.name
         self.session = Session(client_factory, profile or TerminalProfile(), monotonic, settings)
@@ -81,19 +92,30 @@ class FootplateApp(App[int]):
         self._filter_text = filter_text
         self._opens_runs = opens_runs or bool(filter_text)
         self._kept: dict[str, FootplateScreen] = {}
+        self.theme_kept: dict[str, str] = {}
+        if kept is not None:
+            self.session.drafts.update(memory.drafts(kept.kept))
         self._complaint = ("", -REPEATED_NOTICE_S)
 
     def get_default_screen(self) -> Screen[Any]:
         """What wants a person, or the table of runs; it lies below all others."""
         self._kept["runs" if self._opens_runs else "triage"] = first = (
-            self._made_runs_screen() if self._opens_runs else TriageScreen(self.session)
+            self._made_runs_screen() if self._opens_runs else self._as_left(TriageScreen(self.session))
         )
         return first
 
     def _made_runs_screen(self) -> RunsScreen:
         from console.tui.screens.runs import RunsScreen  # here: the first frame does not need it
 
-        return RunsScreen(self.session, self._filter_text)
+        screen = RunsScreen(self.session, self._filter_text)
+        self._as_left(screen)
+        return screen
+
+    def _as_left(self, screen: FootplateScreen) -> FootplateScreen:
+        """A new screen as the last console left it."""
+        if self._memory is not None:
+            screen.recall(memory.table(self._memory.kept, "screens", screen.scope))
+        return screen
 
     @property
     def _runs_screen(self) -> RunsScreen:
@@ -110,7 +132,7 @@ class FootplateApp(App[int]):
     @property
     def _triage_screen(self) -> FootplateScreen:
         if "triage" not in self._kept:
-            self._kept["triage"] = TriageScreen(self.session)
+            self._kept["triage"] = self._as_left(TriageScreen(self.session))
             self.install_screen(self._kept["triage"], "triage")
         return self._kept["triage"]
 
@@ -132,21 +154,63 @@ class FootplateApp(App[int]):
         self._feed.start()
         if self._suspect is not None:
             config_notice.look(self._suspect, self)
+        if self._memory is not None:
+            self._come_back(self._memory)
+
+    def _come_back(self, kept: Memory) -> None:
+        """The screen that was in front, and what is worth a word."""
+        if not self._filter_text:
+            recalling.reopen(self, kept.kept)
+        if kept.problem:
+            self.notify(visible(kept.problem)[:400], severity="warning", markup=False, timeout=10)
+        unsent = len(self.session.drafts)
+        if unsent:
+            words = "an unsent note is" if unsent == 1 else f"{unsent} unsent notes are"
+            self.front.say(f"{words} kept: open a note at the run to go on")
+        endings.heed_signals(self._settle_memory, self.exit)
+
+    def _keep(self) -> None:
+        if self._memory is not None:
+            self._content = recalling.content_of(self, self._content)
+            self._memory.offer(self._content)
+
+    def _settle_memory(self) -> None:
+        if self._memory is not None:
+            self._memory.settle(recalling.content_of(self, self._content))
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Leave; what the screens show now is kept."""
+        self._settle_memory()
+        super().exit(result, return_code, message)
+
+    def on_run_recalled(self, message: RunRecalled) -> None:
+        """The run that was open, unless the person has gone somewhere else by now."""
+        if self._untouched:
+            from console.tui.screens.run import RunScreen  # here: the first frame does not need it
+
+            self.push_screen(self._as_left(RunScreen(self.session, message.row)))
 
     def on_config_wrong(self, message: ConfigWrong) -> None:
         """What could not be used is said, the rest is in force."""
         self.notify(visible(message.words)[:400], title="configuration", severity="warning", markup=False, timeout=20)
 
     async def on_event(self, event: events.Event) -> None:
-        """Every key and click shows that somebody is there."""
+        """Every key and click shows that somebody is there; of a key it is remembered what it was typed at."""
         if isinstance(event, events.Key | events.MouseDown):
             self._attendance.pressed()
+            self._untouched = False
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            type_ahead.aim(event, self.focused or self.screen)
         await super().on_event(event)
 
     def on_unmount(self) -> None:
         """The threads end by themselves."""
         self._feed.stop()
         self.session.courier.close()
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nobody used may have been typed ahead of a field."""
+        type_ahead.redirect(self, event)
 
     @property
     def front(self) -> FootplateScreen:
@@ -167,6 +231,10 @@ class FootplateApp(App[int]):
 
     def _count_seconds(self) -> None:
         """Once a second; writes nothing to the terminal unless something counts."""
+        self._seconds += 1
+        if self._seconds % ZONE_INTERVAL_S == 0:
+            time.tzset()
+        self._keep()
         front = self.front
         if front.present and not self.session.link.paused:
             front.refresh_live_cells()
@@ -262,7 +330,7 @@ class FootplateApp(App[int]):
         from console.tui.screens.projects import ProjectsScreen  # here: the first frame does not need it
 
         self._bring(self._runs_screen)
-        self.push_screen(ProjectsScreen(self.session, root))
+        self.push_screen(self._as_left(ProjectsScreen(self.session, root)))
 
     def on_projects_wanted(self, message: ProjectsWanted) -> None:
         """The watched projects with the cursor on one of them."""
@@ -291,6 +359,7 @@ def run_tui(
     filter_text: str = "",
     settings: Settings = DEFAULTS,
     suspect: Loaded | None = None,
+    kept: Memory | None = None,
 ) -> int:
     """Show the screens until the person quits; returns the exit code. `terminal.apply_environment` comes before the
     import of this module."""
@@ -304,7 +373,12 @@ def run_tui(
 
         client_factory = ReadOnlyClient
     app = FootplateApp(
-        client_factory=client_factory, profile=profile, filter_text=filter_text, settings=settings, suspect=suspect
+        client_factory=client_factory,
+        profile=profile,
+        filter_text=filter_text,
+        settings=settings,
+        suspect=suspect,
+        kept=kept,
     )
     app.run(mouse=settings.mouse)
     return app.return_code or 0

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from console.artifact_preview import Preview
     from console.asked_of_runs import ClonePlan, JobPlan
     from console.devices import Devices
-    from console.protocol import Hit, LogPage, RunDetail, Series, Status
+    from console.protocol import Hit, LogPage, RunDetail, RunRow, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
     from console.run_parts import Capture, MarkKind
@@ -129,6 +129,20 @@ class StopTargetsArrived(Message):
     """The runs that a person wants to stop, as they are now."""
 
     details: tuple[RunDetail, ...]
+
+
+@dataclass
+class MarksRecalled(Message):
+    """The runs that were marked when the console was last open, as far as they are still there."""
+
+    rows: tuple[RunRow, ...]
+
+
+@dataclass
+class RunRecalled(Message):
+    """The run whose screen was in front when the console was last open."""
+
+    row: RunRow
 
 
 @dataclass

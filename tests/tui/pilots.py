@@ -80,8 +80,11 @@ class WatchedApp(FootplateApp):
         profile: TerminalProfile = QUICK,
         monotonic: Callable[[], float] = time.monotonic,
         opens_runs: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(client_factory=client_factory, profile=profile, monotonic=monotonic, opens_runs=opens_runs)
+        super().__init__(
+            client_factory=client_factory, profile=profile, monotonic=monotonic, opens_runs=opens_runs, **options
+        )
         self.box = box
         self.seconds_counted = 0
         self.courier = WatchedCourier(client_factory)
@@ -113,10 +116,11 @@ async def opened(
     monotonic: Callable[[], float] = time.monotonic,
     client: type[StandIn] = StandIn,
     opens_runs: bool = True,
+    **options: Any,
 ) -> AsyncIterator[tuple[WatchedApp, Pilot[int]]]:
-    """The app on a box, once its first data are shown, or its first failure to get any."""
+    """The app on a box, once its first data are shown, or its first failure to get any; `options` are the app's."""
     app = WatchedApp(
-        box, client_factory=lambda: client(box), profile=profile, monotonic=monotonic, opens_runs=opens_runs
+        box, client_factory=lambda: client(box), profile=profile, monotonic=monotonic, opens_runs=opens_runs, **options
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.session.link.facts().link != "connecting")

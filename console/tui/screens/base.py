@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from console.tui.messages import MetricPinned, RequestFailed
 from console.tui.presence import is_present
@@ -13,8 +13,10 @@ from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from console.client import Client
-    from console.protocol import MetricSummary
+    from console.protocol import Json, MetricSummary
     from console.tui.actions import Scope
 
 WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
@@ -52,6 +54,13 @@ class FootplateScreen(ActsOnRuns):
     def trail(self) -> str:
         """What the tab bar says after the name of the tab."""
         return ""
+
+    def remember(self) -> dict[str, Json]:
+        """What the next console needs to show this screen as it is; small, and plain JSON."""
+        return {}
+
+    def recall(self, kept: Mapping[str, Any]) -> None:
+        """Come back as the last console left it, before anything is asked for; nothing in `kept` was checked."""
 
     def refresh_data(self) -> None:
         """Ask for what this screen shows, because it changed or the screen came back."""

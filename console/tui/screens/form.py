@@ -60,6 +60,8 @@ class FormScreen(ModalScreen[None]):
     """
 
     title_words: ClassVar[str] = ""
+    takes_text: ClassVar[bool] = True
+    """Keys that were typed ahead of it are for its first field."""
     keys_words: ClassVar[str] = "ctrl+d sends · esc closes"
 
     def __init__(self, session: Session) -> None:

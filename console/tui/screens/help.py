@@ -53,6 +53,8 @@ class HelpScreen(ModalScreen[None]):
     }
     """
 
+    takes_text: ClassVar[bool] = True
+
     def __init__(self, scope: Scope) -> None:
         super().__init__()
         self._scope: Scope = scope

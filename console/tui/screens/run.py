@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
 from console.protocol import ENDED_STATES
+from console.tui import memory
 from console.tui.actions import bindings
 from console.tui.messages import ChangeSeen, DetailArrived
 from console.tui.pace import Pace
@@ -32,13 +33,15 @@ from console.tui.widgets.tab_bar import TabBar
 from console.tui.widgets.virtual_table import VirtualTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.widget import Widget
 
     from console.client import Client
-    from console.protocol import MetricSummary, RunDetail, RunRow
+    from console.protocol import Json, MetricSummary, RunDetail, RunRow
     from console.tui.actions import Scope
     from console.tui.session import Session
 
@@ -55,6 +58,7 @@ class RunScreen(ChartKeys, LogKeys):
         self._detail: RunDetail | None = None
         self._heard_at_s = session.monotonic()
         self._key = ""
+        self._recalled_key = ""
         self._focus_before_zoom: Widget | None = None
         self._feed = session.feed(f"run:{row.id}", self)
 
@@ -101,6 +105,15 @@ class RunScreen(ChartKeys, LogKeys):
     def trail(self) -> str:
         """The run's name after the tab."""
         return f"{self._row.label} {self._row.name}"
+
+    def remember(self) -> dict[str, Json]:
+        """The run, and which metric is in the chart."""
+        return {"run": self._row.id, "metric": self._key}
+
+    def recall(self, kept: Mapping[str, Any]) -> None:
+        """The metric that was in the chart."""
+        if memory.text(kept, "run") == self._row.id:
+            self._recalled_key = memory.text(kept, "metric")
 
     def on_change_seen(self, message: ChangeSeen) -> None:
         """Something new about this run."""
@@ -168,6 +181,10 @@ class RunScreen(ChartKeys, LogKeys):
         self.query_one("#metrics-rule", Rule).set_title("Metrics", str(len(metrics)) if metrics else "")
         self._table.set_row_count(len(metrics))
         self._put_metrics(0)
+        keys = [metric.key for metric in metrics]
+        if self._recalled_key in keys:
+            self._table.move_cursor(keys.index(self._recalled_key))
+        self._recalled_key = ""
 
     def _put_metrics(self, offset: int) -> None:
         self._table.put_page(offset, [metric_row(each, shown=each.key == self._key) for each in self._metrics[offset:]])

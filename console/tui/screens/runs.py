@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from console import run_columns
+from console.tui import runs_memory
 from console.tui.actions import bindings
-from console.tui.messages import ColumnsArrived, PageArrived
+from console.tui.messages import ColumnsArrived, MarksRecalled, PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines
@@ -28,11 +29,13 @@ from console.tui.widgets.virtual_table import VirtualTable
 from console.views import View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from console.client import Client
-    from console.protocol import RunRow
+    from console.protocol import Json, RunRow
     from console.tui.actions import Scope
     from console.tui.session import Session
 
@@ -65,6 +68,7 @@ class RunsScreen(FootplateScreen):
         self.sort = "started"
         self.descending = True
         self._query_no = 0
+        self._recalled: Mapping[str, Any] = {}
         self._book = RunBook(session.monotonic, ascii_only=session.ascii_only)
 
     def compose(self) -> ComposeResult:
@@ -104,6 +108,22 @@ class RunsScreen(FootplateScreen):
     def marked_runs(self) -> tuple[RunRow, ...]:
         """Also those that the filter hides."""
         return tuple(self._book.marked.values())
+
+    def remember(self) -> dict[str, Json]:
+        """The view, the marks, and where the cursor is."""
+        return runs_memory.content_of(self.view, self._table)
+
+    def recall(self, kept: Mapping[str, Any]) -> None:
+        """The view at once, marks and cursor with the first page."""
+        if kept and not self.filter_text:
+            self.apply_view(runs_memory.view_of(kept))
+            self._recalled = kept
+
+    def on_marks_recalled(self, message: MarksRecalled) -> None:
+        """The runs that were marked, unless a person has marked others meanwhile."""
+        if not self._table.marked:
+            self._book.marked = {row.id: row for row in message.rows}
+            self._table.set_marks([row.id for row in message.rows])
 
     def refresh_data(self) -> None:
         """Ask again for the pages in view and for curves that still grow."""
@@ -157,6 +177,9 @@ class RunsScreen(FootplateScreen):
         self._show_run()
         self.show_header()
         if first_one:
+            runs_memory.recall_cursor(self._table, self._recalled)
+            if (asking := runs_memory.asking_for_marks(self._recalled)) is not None:
+                self.session.courier.ask("marks", self, asking)
             self.query_one(SidePanel).ask_chart()
         self._columns_pace.soon()
 

@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from console.tui.actions import bindings
+from console.tui import type_ahead
+from console.tui.actions import bindings, in_scope
 from console.tui.pace import Pause
 from console.tui.text_format import visible
 
@@ -46,12 +47,29 @@ class PromptInput(FieldInput):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("input")
 
+    async def on_key(self, event: events.Key) -> None:
+        """The keys that leave act at once, and those that arrived together with them are not for this field."""
+        if not self.can_focus:
+            event.stop().prevent_default()
+            type_ahead.pass_on(event, self.screen)
+            return
+        leaving = next((action for action in in_scope("input") if event.key in action.keys), None)
+        if leaving is not None:
+            event.stop().prevent_default()
+            await self.run_action(leaving.name)
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Once it was left, it does not keep keys from the screen."""
+        return self.can_focus and super().check_consume_key(key, character)
+
     def action_keep_filter(self) -> None:
         """Keep the text and leave."""
+        self.can_focus = False
         self.post_message(Prompt.Left(kept=True, text=self.value))
 
     def action_drop_filter(self) -> None:
         """Drop the text and leave."""
+        self.can_focus = False
         self.post_message(Prompt.Left(kept=False, text=self.value))
 
 
@@ -119,7 +137,8 @@ class Prompt(Horizontal):
             self.text_input.value = text
         self.text_input.cursor_position = len(text)
         self.text_input.can_focus = True
-        self.text_input.focus()
+        # At once: `focus` would come after the keys that arrived together with the one that opens the prompt.
+        self.screen.set_focus(self.text_input)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Wait for a pause."""

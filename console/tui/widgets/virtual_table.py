@@ -205,6 +205,12 @@ class VirtualTable(ScrollView, can_focus=True):
         self._request_pages()
         self._announce()
 
+    def recall_cursor(self, row: int, key: str) -> None:
+        """Put the cursor on the row with `key`, or in its place when it is not there any more."""
+        self.move_cursor(row)
+        self._followed_key = key
+        self._settle_cursor()
+
     def toggle_mark(self, *, advance: bool = True) -> None:
         """Mark or unmark the row under the cursor and, so that marking a few is one key each, go to the next."""
         key = self.cursor_key
@@ -338,7 +344,7 @@ class VirtualTable(ScrollView, can_focus=True):
                 self.scroll_to(y=self.scroll_offset.y + found - before, animate=False, force=True)
             self._scroll_to_cursor()
             self._refresh_rows(before, found)
-        elif found is None and not self._pages.waiting:
+        elif found is None and not self._pages.waiting and self.cursor_key is not None:
             self._followed_key = self.cursor_key
         if self._followed_key is None:
             self._followed_key = self.cursor_key
