@@ -18,14 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+class AnsweringScreen(pyte.Screen):
+    """A screen that answers as terminals do when they are asked where the cursor is."""
+
+    answer: Callable[[str], None]
+
+    def write_process_input(self, data: str) -> None:
+        """Hand the answer to the program."""
+        self.answer(data)
+
+
 class Terminal:
     """A child process whose standard streams are a pty of a given size, drawn by pyte."""
 
     def __init__(
         self, argv: Sequence[str], environment: Mapping[str, str], columns: int = 120, rows: int = 40, cwd: str = "/"
     ) -> None:
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = AnsweringScreen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        self.screen.answer = self.type
         self.written = b""
         self.started_at_s = time.perf_counter()
         self.pid, self._descriptor = pty.fork()

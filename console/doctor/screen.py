@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 SAMPLE: Final = "⣀⣤⣶⣿⣶⣤⣀⡠⠔⠊⠑⠢⢄"
 """Full, half and thin curves: a font without braille shows boxes."""
 ESCAPE_TIME_MS: Final = 100
-SLOW_ANSWER_S: Final = 0.150
 ASK_TIMEOUT_S: Final = 3.0
 TMUX_OPTIONS: Final = ("escape-time", "set-clipboard")
 
@@ -54,7 +53,7 @@ def of_answer(answer: Answer | None, *, has_terminal: bool) -> Finding:
     if answer is None:
         return ok("line", "n/a: the terminal does not say where its cursor is")
     found = f"the terminal answers after {answer.took_s * 1000:.0f} ms"
-    if answer.took_s > SLOW_ANSWER_S:
+    if answer.took_s > terminal.SLOW_ANSWER_S:
         return ok("line", f"{found}: the console sends at most 5 KiB/s (slow)")
     return ok("line", found)
 

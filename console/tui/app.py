@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from console.tui.memory import Memory
     from console.tui.screens.runs import RunsScreen
 
-STATUS_INTERVAL_S: Final = 1.0
 ZONE_INTERVAL_S: Final = 60
 """So often it is looked whether the machine has another time zone now."""
 REPEATED_NOTICE_S: Final = 30.0
@@ -139,7 +138,7 @@ class FootplateApp(App[int]):
     def on_mount(self) -> None:
         """Start the threads once there is something to show their answers."""
         session = self.session
-        self._status_pace = Pace(self, STATUS_INTERVAL_S, self._ask_status, session.monotonic)
+        self._status_pace = Pace(self, session.profile.status_interval_s, self._ask_status, session.monotonic)
         self._feed = session.feed("runs", self)
         self._attendance = Attendance(session, self)
         self.set_interval(1.0, self._count_seconds)
@@ -235,8 +234,8 @@ class FootplateApp(App[int]):
         if self._seconds % ZONE_INTERVAL_S == 0:
             time.tzset()
         self._keep()
-        front = self.front
-        if front.present and not self.session.link.paused:
+        front, every_s = self.front, self.session.profile.seconds_interval_s
+        if front.present and not self.session.link.paused and self._seconds % every_s == 0:
             front.refresh_live_cells()
         front.show_header()
 

@@ -19,8 +19,9 @@ STALE_AFTER_S: Final = 6.0
 class LinkState:
     """When the picture was last known to be true, and why it may not be so now."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, slow: bool = False) -> None:
         self._monotonic = monotonic
+        self._slow = slow
         self._fresh_at_s: float | None = None
         self._away = False
         self.status: Status | None = None
@@ -50,4 +51,4 @@ class LinkState:
             link = "stale"
         else:
             link, age_s = "live", 0
-        return HeaderFacts(self.status, link, age_s)
+        return HeaderFacts(self.status, link, age_s, self._slow)

@@ -18,6 +18,11 @@ Glyphs: TypeAlias = Literal["braille", "ascii"]
 
 LOCAL_FRAMES_PER_SECOND: Final = 60
 REMOTE_FRAMES_PER_SECOND: Final = 15
+SLOW_FRAMES_PER_SECOND: Final = 4
+SLOW_ANSWER_S: Final = 0.150
+"""A terminal that takes longer to answer is at the end of a thin line, as a rule."""
+ANSWER_TIMEOUT_S: Final = 0.5
+"""How long the first frame waits for an answer; none at all counts as a slow one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,11 @@ class TerminalProfile:
     """The shortest time between two looks at a live view."""
     chart_interval_s: float = 1.0
     log_interval_s: float = 0.25
+    seconds_interval_s: int = 1
+    """How often durations and ages are counted on while nothing else changes."""
+    status_interval_s: float = 1.0
+    slow: bool = False
+    """At most 5 KiB/s go to the terminal, which the header says."""
     environment: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
     """What it was before the screens put their own settings into it, for runs that are started from them."""
 
@@ -65,8 +75,34 @@ def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile
 
 
 def adjusted(profile: TerminalProfile, settings: Settings) -> TerminalProfile:
-    """The profile as the person wants it."""
-    return profile if settings.glyphs == "auto" else replace(profile, glyphs=settings.glyphs)
+    """The profile as the person wants it, and as the line to the terminal is."""
+    if settings.glyphs != "auto":
+        profile = replace(profile, glyphs=settings.glyphs)
+    if settings.slow == "always" or (settings.slow == "auto" and profile.over_ssh and answers_slowly()):
+        return slowed(profile)
+    return profile
+
+
+def slowed(profile: TerminalProfile) -> TerminalProfile:
+    """The same terminal at the end of a thin line: charts once in 10 s, logs once in 2 s, no counting of seconds."""
+    return replace(
+        profile,
+        slow=True,
+        frames_per_second=SLOW_FRAMES_PER_SECOND,
+        change_interval_s=4.0,
+        chart_interval_s=10.0,
+        log_interval_s=2.0,
+        seconds_interval_s=30,
+        status_interval_s=5.0,
+    )
+
+
+def answers_slowly() -> bool:
+    """Whether the terminal takes long to say where its cursor is; a multiplexer on the box answers for it."""
+    from console.tui import terminal_answer
+
+    answer = terminal_answer.cursor_after("", timeout_s=ANSWER_TIMEOUT_S)
+    return answer is None or answer.took_s > SLOW_ANSWER_S
 
 
 def guess_glyphs(environ: Mapping[str, str]) -> Glyphs:
@@ -86,7 +122,7 @@ def apply_environment(profile: TerminalProfile, environ: MutableMapping[str, str
     """Set what Textual reads at import; what the person has set stays."""
     environ.setdefault("TEXTUAL_FPS", str(profile.frames_per_second))
     environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    if profile.over_ssh:
+    if profile.over_ssh or profile.slow:
         environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
 

@@ -76,9 +76,9 @@ def test_a_daemon_that_goes_away_and_comes_back() -> None:
             box.tell()
             await until(pilot, lambda: "reconnecting" in screen_text(app))
             assert "vit-b lr=1e-3" in screen_text(app), "the last data stay"
-            box.details[0] = box.details[0]._replace(row=box.details[0].row._replace(name="renamed meanwhile"))
+            box.details[0] = box.details[0]._replace(row=box.details[0].row._replace(name="renamed now"))
             box.away = False
-            await until(pilot, lambda: "renamed meanwhile" in screen_text(app))
+            await until(pilot, lambda: "renamed now" in screen_text(app))
             await until(pilot, lambda: screen_text(app).splitlines()[0].endswith("live"))
 
     asyncio.run(drive())

@@ -11,7 +11,6 @@ from textual import events
 
 from console.client import DaemonRefused
 from console.protocol import MetricSummary, RunDetail, Status
-from console.tui.app import STATUS_INTERVAL_S
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.run import RunScreen
 from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
@@ -114,7 +113,7 @@ def test_strings_from_outside_in_the_table(size: tuple[int, int], texts: Sequenc
                 assert row == detail.row, place
                 box.notice = row.name
                 box.tell()
-                clock.now_s += STATUS_INTERVAL_S
+                clock.now_s += app.session.profile.status_interval_s
                 await press(pilot, *("y" if row.state == "running" else ""))
                 header, notice, *rest = check(screen_text(app), size[1]).splitlines()
                 assert is_shown_as_it_is(row.name, header), "the names of host and user"
@@ -137,7 +136,7 @@ def test_strings_from_outside_in_a_run_and_in_the_question(size: tuple[int, int]
             await press(pilot, "enter")
             run_id = box.details[0].row.id
             for number, text in enumerate(texts):
-                clock.now_s += STATUS_INTERVAL_S
+                clock.now_s += app.session.profile.status_interval_s
                 box.notice = text
                 box.logs[run_id] += f"{text}\nlast {number}\n".encode()
                 box.replace_run(hostile_runs(text, 0)[0])

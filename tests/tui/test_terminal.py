@@ -6,11 +6,21 @@ import os
 import pty
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from console.tui import terminal
+from console.config import Settings
+from console.tui import terminal, terminal_answer
 from console.tui.terminal import TerminalProfile, detect, refuse
+from console.tui.terminal_answer import Answer
+from console.tui.widgets.header_line import HeaderFacts, freshness
+from tests.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from console.config import SlowChoice
 
 
 def test_ssh_gets_fewer_frames_and_slower_charts() -> None:
@@ -116,3 +126,67 @@ def test_the_terminal_module_does_not_import_textual() -> None:
     code = "import sys, console.tui.terminal; print('textual' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_slow_lines_get_charts_and_logs_seldom_and_count_no_seconds() -> None:
+    profile = terminal.slowed(detect({"TERM": "xterm", "SSH_CONNECTION": "x"}, has_terminal=True))
+    assert 0.1 <= 1 / profile.chart_interval_s <= 0.2
+    assert 1 / profile.log_interval_s <= 0.5
+    assert profile.seconds_interval_s >= 30
+    assert profile.slow
+    environ: dict[str, str] = {}
+    terminal.apply_environment(profile, environ)
+    assert environ["TEXTUAL_FPS"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("wish", "environ", "took_s", "slow"),
+    [
+        ("auto", {}, None, False),
+        ("always", {}, None, True),
+        ("auto", {"SSH_CONNECTION": "x"}, 0.02, False),
+        ("auto", {"SSH_CONNECTION": "x"}, 0.2, True),
+        ("auto", {"SSH_CONNECTION": "x"}, None, True),
+        ("never", {"SSH_CONNECTION": "x"}, 0.2, False),
+    ],
+)
+def test_when_a_line_is_slow(
+    monkeypatch: pytest.MonkeyPatch, wish: SlowChoice, environ: dict[str, str], took_s: float | None, slow: bool
+) -> None:
+    answer = Answer(1, took_s) if took_s is not None else None
+    monkeypatch.setattr(terminal_answer, "cursor_after", lambda *_, **__: answer)
+    profile = detect({"TERM": "xterm", **environ}, has_terminal=True)
+    assert terminal.adjusted(profile, Settings(slow=wish)).slow == slow
+
+
+def test_the_header_says_slow() -> None:
+    assert freshness(HeaderFacts(None, "live", 0, slow=True)).plain == "slow live "
+    assert freshness(HeaderFacts(None, "live", 0)).plain == "live "
+
+
+ASK = """
+import sys
+from console.tui import terminal_answer
+print(terminal_answer.cursor_after(sys.argv[1], timeout_s=float(sys.argv[2])))
+"""
+
+
+def test_a_terminal_is_asked_where_its_cursor_is() -> None:
+    environ = {**os.environ, "TERM": "xterm"}
+    asked = Terminal([sys.executable, "-c", ASK, "abc", "30"], environ)
+    silent = Terminal([sys.executable, "-c", ASK, "", "0.1"], environ)
+    silent.screen.answer = lambda _: None
+    try:
+        assert asked.wait() == 0
+        assert asked.shows("Answer(column=4, took_s=0.")
+        assert not asked.shows("abc")
+        assert silent.wait() == 0
+        assert silent.shows("None")
+    finally:
+        asked.close()
+        silent.close()
+
+
+def test_a_file_is_not_asked(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "w+b") as file:
+        assert terminal_answer.cursor_after("", file.fileno()) is None

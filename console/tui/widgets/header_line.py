@@ -28,6 +28,8 @@ class HeaderFacts:
     link: Link = "connecting"
     age_s: int = 0
     """Whole seconds since the picture was last known to be true; counted only when that is no longer so."""
+    slow: bool = False
+    """Pictures come seldom, for a thin line."""
 
 
 class HeaderLine(Line):
@@ -81,7 +83,7 @@ def freshness(facts: HeaderFacts) -> Content:
     age = f" {facts.age_s}s" if facts.age_s < 60 else f" {duration(facts.age_s)}"
     match facts.link:
         case "live":
-            return Content.styled("live ", "$success")
+            return Content.assemble(("slow ", MUTED) if facts.slow else "", ("live ", "$success"))
         case "paused":
             return Content.styled("= paused ", "bold $accent")
         case "connecting":
