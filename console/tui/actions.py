@@ -211,6 +211,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("pan(0)", ("0",), "back to the start of the lines", "log", palette=False),
     Action("keep_filter", ("enter", "down"), "keep what was typed and go on", "input", palette=False),
     Action("drop_filter", ("escape",), "drop what was typed", "input", palette=False),
+    Action("take_completion", ("tab",), "take the first completion; so does right", "input", palette=False),
+    Action("earlier_filter", ("up",), "type a filter of before again", "input", palette=False),
     Action("accept", ("y",), "yes", "confirm", palette=False),
     Action("decline", ("n", "escape", "q"), "no", "confirm", palette=False),
     Action("submit", ("ctrl+d",), "send what was typed", "form", palette=False, priority=True),

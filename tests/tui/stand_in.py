@@ -58,6 +58,8 @@ class Box:
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
+    complete: Callable[[str, int], dict[str, Json]] = lambda _, at: {"start": at, "end": at, "items": []}
+    """What may come next in a query."""
     previews: dict[str, Callable[[int, int], Preview]] = field(default_factory=dict)
     """What is seen of artifacts in so many pixels at most."""
     looked_at: list[tuple[str, int, int]] = field(default_factory=list)
@@ -171,6 +173,8 @@ class StandIn(Client):
             return artifact_preview.encode(self.box.preview(*self.box.looked_at[-1]))
         if path.startswith("/chores/"):
             return {"over": True, "result": {"freed_bytes": 2 << 20}, "error": None}
+        if path == "/query/complete" and query is not None:
+            return self.box.complete(query["text"], query["at"])
         if path == "/runs" and query is not None:
             return stand_in_columns.table_page(self, self.box.details, query)
         if path == "/runs/columns" and query is not None:

@@ -21,7 +21,7 @@ from console.tui.table_columns import PARAMS_WANTED
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
-from console.tui.widgets.prompt import Prompt
+from console.tui.widgets.query_prompt import QueryPrompt
 from console.tui.widgets.rule import Rule
 from console.tui.widgets.side_panel import SidePanel
 from console.tui.widgets.tab_bar import TabBar
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
     from console.client import Client
     from console.protocol import Json, RunRow
+    from console.run_columns import TablePage
     from console.tui.actions import Scope
     from console.tui.session import Session
+    from console.tui.widgets.prompt import Prompt
 
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
@@ -78,7 +80,7 @@ class RunsScreen(FootplateScreen):
         with Horizontal(id="runs-body"):
             with Vertical(id="runs-left"):
                 yield Rule("Runs", id="runs-rule")
-                yield Prompt("/", "name, command, project, key=value or rN", id="runs-filter")
+                yield QueryPrompt(self.session, self._fetch_first_page, id="runs-filter")
                 yield Static(FIRST_STEPS, id="runs-empty")
                 yield VirtualTable(id="runs-table", empty="waiting for the daemon…")
             yield SidePanel(self.session, id="runs-side")
@@ -325,15 +327,32 @@ class RunsScreen(FootplateScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        self.query_one(Prompt).open(self.filter_text)
+        self.query_one(QueryPrompt).open(self.filter_text)
 
-    def on_prompt_typed(self, message: Prompt.Typed) -> None:
-        """Filter while typing."""
-        self._set_filter(message.text)
+    def _fetch_first_page(self, client: Client, text: str) -> TablePage:
+        """Of a query that is being typed; runs in the thread of the courier."""
+        sort, descending, columns = self.sort, self.descending, self._book.asked
+        return run_columns.table_page(
+            client, text=text, sort=sort, descending=descending, offset=0, limit=PAGE_ROWS, columns=columns
+        )
+
+    def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
+        """Filter while typing: the first page of the query is there already."""
+        if message.text != self.filter_text:
+            self.filter_text = message.text
+            self._forget_pages()
+            self._table.expire()
+            self.on_page_arrived(PageArrived(self._query_no, message.table_page))
+
+    def on_query_prompt_refused(self, message: QueryPrompt.Refused) -> None:
+        """What was typed and kept does not count."""
+        fault = message.fault
+        self.say(fault.message + f": {fault.hint}" * bool(fault.hint), severe=True)
 
     def on_prompt_left(self, message: Prompt.Left) -> None:
-        """Typing is over."""
-        self._set_filter(message.text if message.kept else "")
+        """Typing is over; what is kept counts once it is answered."""
+        if not message.kept:
+            self._set_filter("")
         self._table.focus()
 
     def show_only(self, text: str) -> None:
@@ -371,10 +390,13 @@ class RunsScreen(FootplateScreen):
         shown = "metric" if shown == "best" and shown not in drawn else shown
         self._table.set_sort("state" if shown == "glyph" else shown, self.descending)
 
-    def _start_query(self) -> None:
+    def _forget_pages(self) -> None:
         self._query_no += 1
         self._book.forget()
         self._columns_pace.forget()
+
+    def _start_query(self) -> None:
+        self._forget_pages()
         self._show_title()
         self.refresh_data()
 

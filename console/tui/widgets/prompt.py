@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual.containers import Horizontal
 from textual.content import Content
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-TYPING_PAUSE_S: Final = 0.15
+TYPING_PAUSE_S: Final = 0.12
 FIELD_MAX_CHARACTERS: Final = 4096
 
 
@@ -72,6 +72,21 @@ class PromptInput(FieldInput):
         self.can_focus = False
         self.post_message(Prompt.Left(kept=False, text=self.value))
 
+    def action_take_completion(self) -> None:
+        """Take the first completion, where there are some."""
+        self.post_message(Prompt.Wanted("completion"))
+
+    def action_earlier_filter(self) -> None:
+        """Type again what was typed before."""
+        self.post_message(Prompt.Wanted("earlier"))
+
+    def action_cursor_right(self, select: bool = False) -> None:
+        """Behind the last character there is nothing but a completion to go to."""
+        if self.cursor_at_end and not select:
+            self.action_take_completion()
+        else:
+            super().action_cursor_right(select)
+
 
 class Prompt(Horizontal):
     """Hidden until opened; says what is typed after a short pause, and when typing is over."""
@@ -101,6 +116,12 @@ class Prompt(Horizontal):
         """The text after a pause in typing."""
 
         text: str
+
+    @dataclass
+    class Wanted(Message):
+        """A key asks for what only some prompts have."""
+
+        what: Literal["completion", "earlier"]
 
     @dataclass
     class Left(Message):

@@ -190,6 +190,10 @@ class VirtualTable(ScrollView, can_focus=True):
         self._refresh_rows(*changed)
         self._request_pages()
 
+    def expire(self) -> None:
+        """Other rows are to come, the first of them by the next `put_page`; the old ones stay until then."""
+        self._pages.expire()
+
     def invalidate(self) -> None:
         """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
         self._pages.expire()
