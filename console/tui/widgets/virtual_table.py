@@ -281,6 +281,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._size_content()
         self._scroll_to_cursor()
         self._request_pages()
+        self._refresh_changed()  # what stands in the middle of an empty table
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
