@@ -45,6 +45,15 @@ SORT_CYCLE: Final[tuple[str, ...]] = (
 )
 """The order in which `s` goes through the columns, most wanted first."""
 ASCENDING_FIRST: Final[frozenset[str]] = frozenset({"name", "project"})
+FIRST_STEPS: Final = Content.assemble(
+    ("No runs yet\n\n", "bold $foreground"),
+    ("footplate run -- python train.py", "bold $accent"),
+    ("   runs your script and follows it\n", MUTED),
+    ("footplate demo                  ", "bold $accent"),
+    ("   three small runs to look at   \n\n", MUTED),
+    ("This screen fills by itself.", MUTED),
+)
+"""What stands where the table would be, until there is a run."""
 
 
 def arrowed(metric: MetricSummary) -> str:

@@ -14,7 +14,7 @@ from console.tui.actions import bindings
 from console.tui.messages import ColumnsArrived, MarksRecalled, PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
-from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE, card_lines
+from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, SORT_CYCLE, card_lines
 from console.tui.screens.base import FootplateScreen
 from console.tui.styles import MUTED
 from console.tui.table_columns import PARAMS_WANTED
@@ -47,15 +47,6 @@ PAGE_ROWS: Final = 256
 COLUMNS_INTERVAL_S: Final = 10.0
 """Params that differ are asked for again that often while runs change; a new filter asks at once."""
 
-FIRST_STEPS: Final = Content.assemble(
-    ("No runs yet\n\n", "bold $foreground"),
-    ("footplate run -- python train.py", "bold $accent"),
-    ("   runs your script and follows it\n", MUTED),
-    ("footplate demo                  ", "bold $accent"),
-    ("   three small runs to look at   \n\n", MUTED),
-    ("This screen fills by itself.", MUTED),
-)
-
 
 class RunsScreen(FootplateScreen):
     """Filter, order, marks and cursor live here and outlast every other screen."""
@@ -80,7 +71,7 @@ class RunsScreen(FootplateScreen):
         with Horizontal(id="runs-body"):
             with Vertical(id="runs-left"):
                 yield Rule("Runs", id="runs-rule")
-                yield QueryPrompt(self.session, self._fetch_first_page, id="runs-filter")
+                yield QueryPrompt(self.session, self._fetch_page, id="runs-filter")
                 yield Static(FIRST_STEPS, id="runs-empty")
                 yield VirtualTable(id="runs-table", empty="waiting for the daemon…")
             yield SidePanel(self.session, id="runs-side")
@@ -148,17 +139,19 @@ class RunsScreen(FootplateScreen):
         self._ask_page(message.offset, message.limit)
 
     def _ask_page(self, offset: int, limit: int) -> None:
-        query_no, text, sort, descending = self._query_no, self.filter_text, self.sort, self.descending
-
-        columns = self._book.asked
+        query_no, text = self._query_no, self.filter_text
 
         def fetch(client: Client) -> PageArrived:
-            page = run_columns.table_page(
-                client, text=text, sort=sort, descending=descending, offset=offset, limit=limit, columns=columns
-            )
-            return PageArrived(query_no, page)
+            return PageArrived(query_no, self._fetch_page(client, text, offset, limit))
 
         self.session.courier.ask(f"page:{offset}", self, fetch)
+
+    def _fetch_page(self, client: Client, text: str, offset: int = 0, limit: int = PAGE_ROWS) -> TablePage:
+        """A window of what a query finds; runs in the thread of the courier."""
+        sort, descending, columns = self.sort, self.descending, self._book.asked
+        return run_columns.table_page(
+            client, text=text, sort=sort, descending=descending, offset=offset, limit=limit, columns=columns
+        )
 
     def on_page_arrived(self, message: PageArrived) -> None:
         """Show a page unless it answers a question that is no longer asked."""
@@ -329,19 +322,12 @@ class RunsScreen(FootplateScreen):
         """Type a filter."""
         self.query_one(QueryPrompt).open(self.filter_text)
 
-    def _fetch_first_page(self, client: Client, text: str) -> TablePage:
-        """Of a query that is being typed; runs in the thread of the courier."""
-        sort, descending, columns = self.sort, self.descending, self._book.asked
-        return run_columns.table_page(
-            client, text=text, sort=sort, descending=descending, offset=0, limit=PAGE_ROWS, columns=columns
-        )
-
     def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""
         if message.text != self.filter_text:
             self.filter_text = message.text
             self._forget_pages()
-            self._table.expire()
+            self._table.invalidate(ask=False)
             self.on_page_arrived(PageArrived(self._query_no, message.table_page))
 
     def on_query_prompt_refused(self, message: QueryPrompt.Refused) -> None:

@@ -190,14 +190,11 @@ class VirtualTable(ScrollView, can_focus=True):
         self._refresh_rows(*changed)
         self._request_pages()
 
-    def expire(self) -> None:
-        """Other rows are to come, the first of them by the next `put_page`; the old ones stay until then."""
-        self._pages.expire()
-
-    def invalidate(self) -> None:
+    def invalidate(self, *, ask: bool = True) -> None:
         """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
         self._pages.expire()
-        self._request_pages()
+        if ask:
+            self._request_pages()
 
     def move_cursor(self, row: int) -> None:
         """Put the cursor on the row with this index, or on the nearest there is."""
