@@ -92,8 +92,9 @@ class DaemonRefused(ClientError):
 class Client:
     """A connection to the daemon of this user. Methods raise `ClientError` with a sentence to show."""
 
-    def __init__(self, *, start_daemon: bool = True) -> None:
+    def __init__(self, *, start_daemon: bool = True, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._start_daemon = start_daemon
+        self._answer_timeout_s = answer_timeout_s
         self._socket: socket.socket | None = None
         self._buffer = b""
 
@@ -236,6 +237,7 @@ class Client:
     def _connected(self) -> socket.socket:
         if self._socket is None:
             self._socket = connect(start_daemon=self._start_daemon)
+            self._socket.settimeout(self._answer_timeout_s)
             self._buffer = b""
         return self._socket
 

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +63,18 @@ def test_a_failed_run_wants_its_person_until_it_is_seen_and_again_after_its_next
     home.footplate("retry", "r1")
     home.wait_ended_when_there("r2")
     assert [need.subject.split()[0] for need in look(home).needs] == ["r2"]
+
+
+def test_a_run_that_somebody_retried_wants_nobody_any_more(home: Home) -> None:
+    home.wait_ended(home.python(FAILING, name="train"))
+    home.wait_ended(home.python(FAILING, name="other"))
+    home.footplate("retry", "r1")
+    home.wait_ended_when_there("r3")
+    assert [need.subject.split()[0] for need in look(home).needs] == ["r3", "r2"]
+    assert [need.subject.split()[0] for need in look(home, "bob").needs] == ["r3", "r2"]
+    home.end_daemon()
+    wait_until(lambda: look(home).run_count == 3)
+    assert [need.subject.split()[0] for need in look(home).needs] == ["r3", "r2"]
 
 
 def test_marks_that_name_nothing_are_refused(home: Home) -> None:
@@ -164,6 +177,17 @@ def test_the_command_shows_all_of_it_and_marks_by_the_name_of_the_run(home: Home
     assert "footplate retry r1" in text
     assert json.loads(home.footplate("triage", "--json").stdout)["needs"][0]["kind"] == "failed"
     assert "nothing needs you" in home.footplate("triage", "--seen", "r1").stdout
+
+
+def test_a_prompt_does_not_wait_for_a_daemon_that_hangs(home: Home) -> None:
+    home.submit("true")
+    pid = home.daemon_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert home.footplate("status", "--line").stdout == "footplate: no answer\n"
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_status_in_one_line_starts_no_daemon(home: Home) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 QUICK_OPTIONS: Final = {("--line",): SimpleNamespace(line=True, json=False)}
 """What the parser makes of arguments that are given all the time."""
 OFF: Final = "footplate: off"
+SILENT: Final = "footplate: no answer"
+LINE_TIMEOUT_S: Final = 2.0
+"""A prompt must not wait for a daemon that hangs."""
+DISK_SHOWN_PERCENT: Final = 90.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,13 +31,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace | SimpleNamespace) -> int:
     """Print it."""
-    client = Client(start_daemon=not options.line)
+    client = Client(start_daemon=False, answer_timeout_s=LINE_TIMEOUT_S) if options.line else Client()
     try:
         found = client.get("/status")
-    except DaemonUnavailable:
+    except DaemonUnavailable as error:
         if not options.line:
             raise
-        print('{"daemon": "off"}' if options.json else OFF)
+        words = SILENT if isinstance(error.__cause__, TimeoutError) else OFF
+        print(f'{{"daemon": "{words.partition(": ")[2]}"}}' if options.json else words)
         return 0
     if options.json:
         from console.cli import output
@@ -57,9 +62,6 @@ def line_of(found: dict[str, Any], *, ascii_only: bool = False) -> str:
     if percent is not None and percent >= DISK_SHOWN_PERCENT:
         parts.append(f"disk {percent:.0f}%")
     return " ".join(parts) or ("ok" if ascii_only else "✓")
-
-
-DISK_SHOWN_PERCENT: Final = 90.0
 
 
 def print_status(found: dict[str, Any]) -> None:

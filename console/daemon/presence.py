@@ -33,7 +33,7 @@ SEEN_MAX: Final = 20_000
 """Marks that are kept, the newest; an older one only shows its need again."""
 READ_BYTES: Final = 4 << 20
 ACTION: Final = "seen"
-NEEDLE: Final = b'"action":"seen"'
+NEEDLES: Final = (b'"action":"seen"', b'"action":"retry"')
 
 
 class Presence(NamedTuple):
@@ -81,6 +81,7 @@ class Onlookers:
         self._journal_path = paths.command_journal_path(home)
         self._journal_end = 0
         self._seen: dict[tuple[str, str], float] = {}
+        self._retried: dict[str, float] = {}
 
     def press(self, actor: str, now_s: float) -> bool:
         """A key was pressed; True when that ends an absence."""
@@ -118,29 +119,45 @@ class Onlookers:
             self._catch_up()
             return {key: at_s for (who, key), at_s in self._seen.items() if who == actor}
 
+    def retried(self) -> dict[str, float]:
+        """When anybody last had a run enqueued once more as a new one, by its id. Raises OSError."""
+        with self._lock:
+            self._catch_up()
+            return dict(self._retried)
+
     def _catch_up(self) -> None:
         size = size_bytes(self._journal_path)
         if size < self._journal_end:
             # Cut or replaced by hand: what stands there now counts.
-            self._journal_end, self._seen = 0, {}
+            self._journal_end, self._seen, self._retried = 0, {}, {}
         while self._journal_end < size:
             lines, end = journal.read_from(self._journal_path, self._journal_end, READ_BYTES)
             if end == self._journal_end:
                 return
             for line in lines:
-                if NEEDLE in line:
+                if any(needle in line for needle in NEEDLES):
                     self._take(journal.checked_body(line))
             self._journal_end = end
         while len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
+        while len(self._retried) > SEEN_MAX:
+            del self._retried[next(iter(self._retried))]
 
     def _take(self, body: bytes | None) -> None:
         try:
             record: Any = json.loads(body or b"null")
-            actor, keys, at_s = str(record["actor"]), record["keys"], float(record["at_s"])
+            actor, at_s, action = str(record["actor"]), float(record["at_s"]), record["action"]
+            keys = record["of" if action == "retry" else "keys"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return
-        for key in keys if isinstance(keys, list) else ():
+        if not isinstance(keys, list):
+            return
+        if action == "retry":
+            for key in keys:
+                self._retried.pop(str(key), None)
+                self._retried[str(key)] = at_s
+            return
+        for key in keys:
             self._seen.pop((actor, str(key)), None)
             self._seen[actor, str(key)] = at_s
 

@@ -171,11 +171,11 @@ class TriageView:
         *,
         with_runs: bool = True,
     ) -> Wanting:
-        seen = self._onlookers.seen(actor)
+        seen, retried = self._onlookers.seen(actor), self._onlookers.retried()
         wrong = [
             no
-            for no, run_id, attempt in triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
-            if needs.key_of_run(run_id, attempt) not in seen
+            for no, run_id, attempt, at_s in triage.went_wrong(cursor, time.time() - WRONG_WINDOW_S, WRONG_MAX)
+            if needs.key_of_run(run_id, attempt) not in seen and retried.get(run_id, -1.0) < at_s
         ]
         failed = triage.entries(cursor, wrong[: needs.SHOWN_OF_A_KIND]) if with_runs else []
         diverging = triage.diverging(cursor, needs.SHOWN_OF_A_KIND)

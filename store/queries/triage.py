@@ -48,10 +48,10 @@ class Place(NamedTuple):
     fold: int
 
 
-def went_wrong(cursor: Cursor, since_s: float, limit: int) -> list[tuple[int, str, int]]:
-    """Number, id and attempt of our own runs that failed, were interrupted or diverged since then, the latest first."""
+def went_wrong(cursor: Cursor, since_s: float, limit: int) -> list[tuple[int, str, int, float]]:
+    """Our own runs that failed, were interrupted or diverged since then, as (number, id, attempt, when)."""
     return cursor.execute(
-        f"select run.no, run.id, run.attempt from run where {WENT_WRONG} and {ENDED_AT} >= ? "
+        f"select run.no, run.id, run.attempt, {ENDED_AT} from run where {WENT_WRONG} and {ENDED_AT} >= ? "
         f"order by {ENDED_AT} desc, run.no desc limit {limit:d}",
         [since_s],
     ).fetchall()
