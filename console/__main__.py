@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "imports": "the folders whose runs were taken in, and how far that is",
     "artifacts": "the files that an imported run left behind",
     "unwatch": "look after a folder no more",
+    "diff": "runs side by side: params that differ, metrics, how they ended",
     "views": "saved views of the run table: filter, order and columns",
     "projects": "watched folders, their jobs and triggers",
     "fingerprint": "one id for what the files of a folder hold",

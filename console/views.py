@@ -67,6 +67,11 @@ def path_of(name: str) -> str:
     return os.path.join(folder(), f"{name}.toml")
 
 
+def exists(name: str) -> bool:
+    """Whether there is a file of a view."""
+    return os.path.exists(path_of(name))
+
+
 def names() -> list[str]:
     """The names of all views; files with other names are left out."""
     try:

@@ -28,6 +28,7 @@ Scope: TypeAlias = Literal[
     "artifacts",
     "columns",
     "views",
+    "beside",
 ]
 
 
@@ -87,6 +88,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "artifacts": "Among the files of a run",
     "columns": "Among the columns",
     "views": "Among the views",
+    "beside": "Side by side",
     "app": "Everywhere",
 }
 
@@ -118,6 +120,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("filter", ("slash",), "filter by name, command, project, parameter or rN", "runs", footer="filter"),
     Action("sort", ("s",), "sort by the next column", "runs", footer="sort"),
     Action("reverse", ("S",), "reverse the order", "runs"),
+    Action("beside", ("b",), "the marked runs side by side", "runs"),
     Action("columns", ("c",), "choose the columns", "runs"),
     Action("views", ("v",), "saved views: filter, order and columns", "runs"),
     Action("pin_metric", ("m",), "pin the metric for the project", "runs", confirm=True, writes=True),
@@ -231,6 +234,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("save", ("s",), "keep what the table shows as a view", "views", palette=False),
     Action("delete_view", ("x",), "delete the view", "views", confirm=True, palette=False),
     Action("close", ("escape", "v"), "back to the table", "views", palette=False),
+    Action("back", ("escape", "b"), "back to the runs", "beside", footer="back"),
+    Action("equal_params", ("d",), "show the params that are equal, or hide them", "beside", footer="equal params"),
     Action("pause", ("equals_sign",), "pause the picture; runs go on", "app"),
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False

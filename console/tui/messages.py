@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from console.protocol import Hit, LogPage, RunDetail, RunRow, Series, Status
     from console.run_columns import ColumnPage, TablePage
     from console.run_curves import MetricCurves
+    from console.run_diff import Sides
     from console.run_parts import Capture, MarkKind
     from console.triage import Triage
     from console.views import Broken, View
@@ -98,6 +99,13 @@ class ViewsArrived(Message):
     views: tuple[View | Broken, ...]
     words: str = ""
     """What was done to them."""
+
+
+@dataclass
+class SidesArrived(Message):
+    """Runs side by side."""
+
+    sides: Sides
 
 
 @dataclass

@@ -12,6 +12,7 @@ from console.tui import palette
 from console.tui.actions import ACTIONS, SCOPE_TITLES, Scope, footer_actions, in_scope, key_name, key_names
 from console.tui.app import FootplateApp
 from console.tui.screens.artifacts import ArtifactsScreen
+from console.tui.screens.beside import BesideScreen
 from console.tui.screens.columns import ColumnsScreen
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.form import FormScreen
@@ -45,6 +46,7 @@ OWNERS: dict[Scope, type] = {
     "artifacts": ArtifactsScreen,
     "columns": ColumnsScreen,
     "views": ViewsScreen,
+    "beside": BesideScreen,
 }
 FORBIDDEN = ("ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "ctrl+enter")
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""

@@ -129,6 +129,12 @@ def test_diff(size: tuple[int, int]) -> None:
     asyncio.run(snapshot("diff", size, "down", "down", "down", "enter", "D"))
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_beside(size: tuple[int, int]) -> None:
+    marks = ("space", "space", "down", "down", "down", "space", "space", "space")
+    asyncio.run(snapshot("beside", size, "down", "down", *marks, "b"))
+
+
 def test_help() -> None:
     asyncio.run(snapshot("help", (80, 24), "question_mark"))
 

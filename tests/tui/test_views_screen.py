@@ -17,6 +17,8 @@ from tests.tui.stand_in import example_box
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from console.tui.app import FootplateApp
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,6 +44,24 @@ def test_what_the_table_shows_is_kept_and_comes_back() -> None:
             assert "/churn" in screen_text(app)
 
     asyncio.run(drive())
+
+
+def test_the_view_named_default_is_what_the_table_opens_with() -> None:
+    async def drive() -> None:
+        view = View("default", "churn", "name", descending=False, columns=("param:lr", "age"))
+        views.write(view)
+        async with opened(example_box(), size=(120, 40)) as (app, _):
+            front = app.front
+            assert isinstance(front, RunsScreen)
+            assert front.view == view._replace(name="")
+            assert screen_text(app).splitlines()[3].split() == ["run", "name▲", "lr", "age", *screen_rest(app)]
+
+    asyncio.run(drive())
+
+
+def screen_rest(app: FootplateApp) -> list[str]:
+    """What stands beside the table in the line of its titles."""
+    return screen_text(app).splitlines()[3].split()[4:]
 
 
 def test_deleting_asks_by_name() -> None:

@@ -8,16 +8,16 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from console import run_columns
+from console import run_columns, views
 from console.tui import runs_memory
 from console.tui.actions import bindings
-from console.tui.messages import ColumnsArrived, MarksRecalled, PageArrived
+from console.tui.messages import PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, SORT_CYCLE, card_lines
+from console.tui.runs_asking import asking_for_columns, asking_for_page, fetch_page
+from console.tui.runs_words import order_of, title_of
 from console.tui.screens.base import FootplateScreen
-from console.tui.styles import MUTED
-from console.tui.table_columns import PARAMS_WANTED
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from console.protocol import Json, RunRow
     from console.run_columns import TablePage
     from console.tui.actions import Scope
+    from console.tui.messages import ColumnsArrived, MarksRecalled
     from console.tui.session import Session
     from console.tui.widgets.prompt import Prompt
 
@@ -71,7 +72,7 @@ class RunsScreen(FootplateScreen):
         with Horizontal(id="runs-body"):
             with Vertical(id="runs-left"):
                 yield Rule("Runs", id="runs-rule")
-                yield QueryPrompt(self.session, self._fetch_page, id="runs-filter")
+                yield QueryPrompt(self.session, self._fetch_first_page, id="runs-filter")
                 yield Static(FIRST_STEPS, id="runs-empty")
                 yield VirtualTable(id="runs-table", empty="waiting for the daemon…")
             yield SidePanel(self.session, id="runs-side")
@@ -82,6 +83,7 @@ class RunsScreen(FootplateScreen):
         """Prepare the pieces; the first data are asked for when the screen is shown."""
         self._rest = Pause(self, CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
         self._columns_pace = Pace(self, COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
+        self._open_default_view()
         table = self._table
         table.ascii = self.session.ascii_only
         self._show_sort()
@@ -139,19 +141,8 @@ class RunsScreen(FootplateScreen):
         self._ask_page(message.offset, message.limit)
 
     def _ask_page(self, offset: int, limit: int) -> None:
-        query_no, text = self._query_no, self.filter_text
-
-        def fetch(client: Client) -> PageArrived:
-            return PageArrived(query_no, self._fetch_page(client, text, offset, limit))
-
-        self.session.courier.ask(f"page:{offset}", self, fetch)
-
-    def _fetch_page(self, client: Client, text: str, offset: int = 0, limit: int = PAGE_ROWS) -> TablePage:
-        """A window of what a query finds; runs in the thread of the courier."""
-        sort, descending, columns = self.sort, self.descending, self._book.asked
-        return run_columns.table_page(
-            client, text=text, sort=sort, descending=descending, offset=offset, limit=limit, columns=columns
-        )
+        asking = asking_for_page(self._query_no, self.view, offset, limit, self._book.asked)
+        self.session.courier.ask(f"page:{offset}", self, asking)
 
     def on_page_arrived(self, message: PageArrived) -> None:
         """Show a page unless it answers a question that is no longer asked."""
@@ -180,14 +171,8 @@ class RunsScreen(FootplateScreen):
 
     def _ask_columns(self) -> None:
         """Which params tell the runs under the filter apart; asked for after the rows, which do not wait for it."""
-        query_no, text = self._query_no, self.filter_text
-
-        def fetch(client: Client) -> ColumnsArrived:
-            found = run_columns.list_columns(client, text=text, differing=True, limit=PARAMS_WANTED)
-            return ColumnsArrived(query_no, found)
-
         if self._book.chosen is None:
-            self.session.courier.ask("columns", self, fetch)
+            self.session.courier.ask("columns", self, asking_for_columns(self._query_no, self.view))
 
     def on_columns_arrived(self, message: ColumnsArrived) -> None:
         """Show the params that differ."""
@@ -202,18 +187,8 @@ class RunsScreen(FootplateScreen):
         self._table.put_page(offset, rows)
 
     def _show_title(self) -> None:
-        book, marked_count = self._book, len(self._table.marked)
-        parts: list[tuple[str, str]] = [("Runs", "")]
-        if book.loaded:
-            matched = f" {'…' if book.matched_count is None else book.matched_count}"
-            parts.append((f"{matched} of {book.total_count}" if self.filter_text else matched, MUTED))
-        if self.filter_text:
-            parts.append((f"  /{visible(self.filter_text)[:40]}", "bold $accent"))
-        if marked_count:
-            parts.append((f"  ● {marked_count} marked", "$accent"))
-        order = f"by {visible(self.sort)[:40]} {'▼' if self.descending else '▲'}"
-        rule = self.query_one("#runs-rule", Rule)
-        rule.set_title(Content.assemble(*parts), f"{order} · esc clears the filter" if self.filter_text else order)
+        title = title_of(self._book, self.view, len(self._table.marked))
+        self.query_one("#runs-rule", Rule).set_title(title, order_of(self.view))
 
     def _show_run(self) -> None:
         row, now_s = self.run_under_cursor, self._book.now_s
@@ -277,6 +252,18 @@ class RunsScreen(FootplateScreen):
         """Mark the run or take the mark away."""
         self._table.toggle_mark()
 
+    def action_beside(self) -> None:
+        """The marked runs side by side; of one, with the run under the cursor."""
+        from console.tui.screens.beside import BesideScreen  # here: the first frame does not need it
+
+        runs = dict(self._book.marked)
+        if len(runs) < 2 and (row := self.run_under_cursor) is not None:
+            runs.setdefault(row.id, row)
+        if len(runs) < 2:
+            self.say("mark two runs or more with space, then b puts them side by side")
+            return
+        self.app.push_screen(BesideScreen(self.session, tuple(runs.values())))
+
     def action_columns(self) -> None:
         """Choose the columns."""
         from console.tui.screens.columns import ColumnsScreen  # here: the first frame does not need it
@@ -308,6 +295,18 @@ class RunsScreen(FootplateScreen):
             self._show_sort()
             self._start_query()
 
+    def _open_default_view(self) -> None:
+        """The view of that name, unless the console was opened with a filter."""
+        if self.filter_text or not views.exists(views.DEFAULT_NAME):
+            return
+        try:
+            view = views.read(views.DEFAULT_NAME)
+        except views.ViewError as error:
+            self.say(str(error), severe=True)
+            return
+        self.filter_text, self.sort, self.descending = view.filter.strip(), view.sort, view.descending
+        self._book.choose(view.columns)
+
     def action_views(self) -> None:
         """Choose a view, keep this one, delete one."""
         from console.tui.screens.views import ViewsScreen  # here: the first frame does not need it
@@ -321,6 +320,10 @@ class RunsScreen(FootplateScreen):
     def action_filter(self) -> None:
         """Type a filter."""
         self.query_one(QueryPrompt).open(self.filter_text)
+
+    def _fetch_first_page(self, client: Client, text: str) -> TablePage:
+        """Of a query that is being typed; runs in the thread of the courier."""
+        return fetch_page(client, self.view._replace(filter=text), 0, PAGE_ROWS, self._book.asked)
 
     def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""
