@@ -240,6 +240,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "command_palette", ("colon", "ctrl+p"), "find an action by its name", "app", footer="palette", palette=False
     ),
+    Action("lofi", ("ctrl+l",), "plain text of the screen, to select and copy", "app"),
+    Action("next_theme", ("ctrl+t",), "the next theme: dark, light, the terminal's own colours", "app"),
     Action("help", ("question_mark", "f1"), "what every key does", "app", footer="help"),
     Action("show_triage", ("1",), "what wants you, what runs, what has ended", "app"),
     Action("show_runs", ("2",), "the table of runs", "app"),
@@ -247,6 +249,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("quit", ("q", "ctrl+c"), "quit the screens; runs go on", "app", footer="quit"),
 )
 
+
+WRITING: Final = frozenset((action.scope, action.name) for action in ACTIONS if action.writes)
+"""Scope and name of what a console that only looks refuses."""
 
 _chosen: dict[str, tuple[str, ...]] = {}
 """Keys that the person chose, by action name."""

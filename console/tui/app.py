@@ -9,13 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events
-from textual.app import App
 
 from console.client import Client
 from console.config import DEFAULTS
 from console.tui import config_notice, endings, memory, recalling, terminal, type_ahead
 from console.tui.actions import bindings
 from console.tui.attendance import Attendance
+from console.tui.guarded_app import GuardedApp
 from console.tui.messages import (
     ActDone,
     ActFailed,
@@ -34,7 +34,6 @@ from console.tui.screens.triage import TriageScreen
 from console.tui.session import Session
 from console.tui.terminal import TerminalProfile
 from console.tui.text_format import visible
-from console.tui.theme import OKABE_DARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +55,7 @@ REPEATED_NOTICE_S: Final = 30.0
 """The same complaint is not said again within this time."""
 
 
-class FootplateApp(App[int]):
+class FootplateApp(GuardedApp):
     """Screens of the box; a client of the daemon that may die at any moment."""
 
     TITLE = "footplate"
@@ -84,14 +83,12 @@ class FootplateApp(App[int]):
         self._content: dict[str, Any] = kept.kept if kept is not None else {}
         self._seconds = 0
         self._untouched = True
-        self.register_theme(OKABE_DARK)
-        self.theme = settings.theme if settings.theme in self.available_themes else OKABE_DARK.name
         self.session = Session(client_factory, profile or TerminalProfile(), monotonic, settings)
         self._suspect = suspect
         self._filter_text = filter_text
         self._opens_runs = opens_runs or bool(filter_text)
         self._kept: dict[str, FootplateScreen] = {}
-        self.theme_kept: dict[str, str] = {}
+        self.begin_theme(memory.table(kept.kept if kept is not None else {}, "theme"))
         if kept is not None:
             self.session.drafts.update(memory.drafts(kept.kept))
         self._complaint = ("", -REPEATED_NOTICE_S)
@@ -207,10 +204,6 @@ class FootplateApp(App[int]):
         self._feed.stop()
         self.session.courier.close()
 
-    def on_key(self, event: events.Key) -> None:
-        """A key that nobody used may have been typed ahead of a field."""
-        type_ahead.redirect(self, event)
-
     @property
     def front(self) -> FootplateScreen:
         """The full screen in front, below any question or help."""
@@ -311,7 +304,7 @@ class FootplateApp(App[int]):
         """What every key does."""
         from console.tui.screens.help import HelpScreen  # here: the first frame does not need it
 
-        self.push_screen(HelpScreen(self.front.scope))
+        self.push_screen(HelpScreen(self.front.scope, readonly=self.session.settings.readonly))
 
     def action_start_job(self) -> None:
         """Choose a job, fill in its params, look at the command, start it."""

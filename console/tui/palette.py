@@ -19,7 +19,7 @@ class ActionCommands(Provider):
     async def discover(self) -> Hits:
         """All actions, before anything is typed."""
         for action in self._actions():
-            yield DiscoveryHit(title(action), partial(self._perform, action), help=explanation(action))
+            yield DiscoveryHit(title(action), partial(self._perform, action), help=self._explanation(action))
 
     async def search(self, query: str) -> Hits:
         """The actions whose description matches."""
@@ -28,12 +28,20 @@ class ActionCommands(Provider):
             score = matcher.match(title(action))
             if score > 0:
                 yield Hit(
-                    score, matcher.highlight(title(action)), partial(self._perform, action), help=explanation(action)
+                    score,
+                    matcher.highlight(title(action)),
+                    partial(self._perform, action),
+                    help=self._explanation(action),
                 )
 
     def _actions(self) -> tuple[Action, ...]:
         scope: Scope = getattr(self.screen, "scope", "app")
         return palette_actions(scope)
+
+    def _explanation(self, action: Action) -> str:
+        session = getattr(self.app, "session", None)
+        readonly = action.writes and session is not None and session.settings.readonly
+        return explanation(action) + "   refused: this console only looks" * readonly
 
     async def _perform(self, action: Action) -> None:
         namespace = "app" if action.scope == "app" else "screen"

@@ -1,4 +1,4 @@
-"""The default theme, which colour-blind eyes can read too, and the colours of chart series."""
+"""The themes, the default of which colour-blind eyes can read too, and the colours of chart series."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,14 +10,17 @@ from textual.theme import Theme
 
 from console.tui.series_colours import SERIES_COLOURS
 
-__all__ = ["OKABE_DARK", "SERIES_COLOURS", "theme_colour", "theme_style"]
+__all__ = ["OKABE_DARK", "OKABE_LIGHT", "SERIES_COLOURS", "TERMINAL", "THEMES", "theme_colour", "theme_style"]
+
+BRIGHT: Final = 0.5
+"""Above this brightness a background is a light one."""
 
 OKABE_DARK: Final = Theme(
     name="okabe-dark",
     primary="#56B4E9",
     secondary="#CC79A7",
     warning="#E69F00",
-    error="#D55E00",
+    error="#E8722A",
     success="#56B4E9",
     accent="#F0E442",
     foreground="#D8DEE9",
@@ -43,7 +46,100 @@ OKABE_DARK: Final = Theme(
         "scrollbar-corner-color": "#161B22",
     },
 )
-"""Blue is good and vermillion is bad: under every common colour blindness they stay far apart."""
+"""Blue is good and vermillion is bad: under every common colour blindness they stay far apart. Okabe and Ito's
+vermillion is lightened a little, so that text in it can be read on every background (4.5:1 and more)."""
+
+OKABE_LIGHT: Final = Theme(
+    name="okabe-light",
+    primary="#00588A",
+    secondary="#8A2F66",
+    warning="#7A4F00",
+    error="#A83200",
+    success="#00588A",
+    accent="#5C2E91",
+    foreground="#0B1016",
+    background="#FBFCFD",
+    surface="#F1F4F7",
+    panel="#E5EAF0",
+    dark=False,
+    variables={
+        "block-cursor-background": "#BBD5E5",
+        "block-cursor-foreground": "#0B1016",
+        "block-cursor-text-style": "bold",
+        "border": "#00588A",
+        "border-blurred": "#A9B4C0",
+        "footer-background": "#F1F4F7",
+        "footer-key-foreground": "#5C2E91",
+        "input-selection-background": "#00588A 25%",
+        "scrollbar": "#A9B4C0",
+        "scrollbar-hover": "#00588A",
+        "scrollbar-active": "#00588A",
+        "scrollbar-background": "#F1F4F7",
+        "scrollbar-background-hover": "#F1F4F7",
+        "scrollbar-background-active": "#F1F4F7",
+        "scrollbar-corner-color": "#F1F4F7",
+    },
+)
+"""The same hues, dark enough for a light background."""
+
+TERMINAL: Final = Theme(
+    name="terminal",
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_magenta",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_cyan",
+    accent="ansi_green",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    dark=True,
+    variables={
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-background": "ansi_white",
+        "border": "ansi_cyan",
+        "border-blurred": "ansi_bright_black",
+        "input-cursor-background": "ansi_white",
+        "input-cursor-foreground": "ansi_black",
+        "input-selection-background": "ansi_bright_blue",
+        "input-selection-foreground": "ansi_black",
+        "scrollbar": "ansi_bright_black",
+        "scrollbar-background": "ansi_default",
+        "scrollbar-hover": "ansi_cyan",
+        "scrollbar-active": "ansi_cyan",
+        "scrollbar-background-hover": "ansi_default",
+        "scrollbar-background-active": "ansi_default",
+        "scrollbar-corner-color": "ansi_default",
+    },
+)
+"""The sixteen colours of the terminal's own palette; cyan stands for blue, which many palettes make too dark."""
+
+THEMES: Final = (OKABE_DARK, OKABE_LIGHT, TERMINAL)
+
+ON_LIGHT: Final = dict(
+    zip(
+        SERIES_COLOURS,
+        (
+            "#00588A",
+            "#9A6200",
+            "#00664B",
+            "#8A2F66",
+            "#6B6000",
+            "#A83200",
+            "#1F4FD8",
+            "#3C4650",
+            "#007A6B",
+            "#5C2E91",
+        ),
+        strict=True,
+    )
+)
+"""What stands for the colours of series on a light background."""
 
 
 def theme_colour(name: str, variables: Mapping[str, str], background: Color, foreground: Color) -> Color:
@@ -51,6 +147,8 @@ def theme_colour(name: str, variables: Mapping[str, str], background: Color, for
 
     A name that means nothing gives the foreground: text in a dull colour beats no text.
     """
+    if background.ansi is None and background.brightness > BRIGHT:
+        name = ON_LIGHT.get(name, name)
     value = variables.get(name.removeprefix("$"), name)
     if value.startswith("auto "):
         return background.blend(foreground, float(value.removeprefix("auto ").rstrip("%")) / 100)

@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from console.tui.actions import ACTIONS, SCOPE_TITLES, bindings, in_scope, key_names
-from console.tui.styles import MUTED
+from console.tui.styles import MUTED, REFUSED
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -55,18 +55,20 @@ class HelpScreen(ModalScreen[None]):
 
     takes_text: ClassVar[bool] = True
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, readonly: bool = False) -> None:
         super().__init__()
         self._scope: Scope = scope
+        self._readonly = readonly
 
     def compose(self) -> ComposeResult:
         """A search line and the list."""
         with Vertical() as box:
             box.border_title = "Keys"
-            box.border_subtitle = "type to search · ↑ ↓ scroll · esc closes"
+            dim = "dim: refused, only looks · " if self._readonly else ""
+            box.border_subtitle = f"{dim}type to search · ↑ ↓ scroll · esc closes"
             yield Input(placeholder="search the keys", compact=True, select_on_focus=False)
             with VerticalScroll(can_focus=False):
-                yield Static(help_text(self._scope, ""), id="keys")
+                yield Static(help_text(self._scope, "", readonly=self._readonly), id="keys")
 
     def on_mount(self) -> None:
         """Typing searches at once."""
@@ -77,7 +79,7 @@ class HelpScreen(ModalScreen[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list."""
         event.stop()
-        self.query_one("#keys", Static).update(help_text(self._scope, event.value))
+        self.query_one("#keys", Static).update(help_text(self._scope, event.value, readonly=self._readonly))
         self.query_one(VerticalScroll).scroll_home(animate=False)
 
     def on_key(self, event: object) -> None:
@@ -112,7 +114,7 @@ def matches(action: Action, query: str) -> bool:
     return all(word in text for word in query.lower().split())
 
 
-def help_text(scope: Scope, query: str) -> Content:
+def help_text(scope: Scope, query: str, *, readonly: bool = False) -> Content:
     """The list of keys as one text."""
     parts: list[Content] = []
     for each in scopes_of(scope):
@@ -123,6 +125,9 @@ def help_text(scope: Scope, query: str) -> Content:
         for action in shown:
             note = ("  asks first", "$warning") if action.confirm else ("", "")
             keys = f"  {key_names(action)}".ljust(KEY_COLUMN_CELLS)
+            if action.writes and readonly:
+                parts.append(Content.styled(f"{keys}{action.description}", REFUSED))
+                continue
             parts.append(Content.assemble((keys, "bold $accent"), (action.description, "$foreground"), note))
         parts.append(Content(""))
     if not parts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from console.tui.actions import footer_actions, key_name
-from console.tui.styles import MUTED
+from console.tui.styles import MUTED, REFUSED
 from console.tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -47,10 +47,16 @@ class KeyBar(Line):
         self._spans = []
         parts: list[tuple[str, str]] = []
         used = 1
+        session = getattr(self.app, "session", None)
+        readonly = session is not None and session.settings.readonly
         kept = entries_that_fit(self._actions, width - used)
         for action in kept:
             key, word = key_name(action.keys[0]), action.footer
-            parts += [(f" {key}" if not parts else f"  {key}", "bold $accent"), (f" {word}", MUTED)]
+            refused = action.writes and readonly
+            parts += [
+                (f" {key}" if not parts else f"  {key}", REFUSED if refused else "bold $accent"),
+                (f" {word}", REFUSED if refused else MUTED),
+            ]
             end = sum(len(text) for text, _ in parts)
             self._spans.append((end - len(key) - len(word) - 1, end, action))
         return Content.assemble(*parts)

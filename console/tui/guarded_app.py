@@ -1,0 +1,86 @@
+"""The part of the app that knows no screen: refuses acts where it only looks, themes, plain text to copy."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from textual.actions import parse
+from textual.app import App, SuspendNotSupported
+
+from console.config import Theme
+from console.tui import lofi, type_ahead
+from console.tui.actions import WRITING
+from console.tui.theme import THEMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual import events
+    from textual.actions import ActionParseResult
+    from textual.dom import DOMNode
+
+    from console.tui.screens.base import FootplateScreen
+    from console.tui.session import Session
+
+LOOKS_ONLY: Final = "this console only looks: open one without readonly to act"
+THEME_NAMES: Final[tuple[str, ...]] = get_args(Theme)
+
+
+class GuardedApp(App[int]):
+    """The part of the app that knows no screen."""
+
+    session: Session
+
+    def begin_theme(self, kept: Mapping[str, Any]) -> None:
+        """The configured theme, or the one that a person switched to since it was configured so."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        configured = self.session.settings.theme
+        chosen = kept.get("chosen")
+        follows = kept.get("configured") == configured and chosen in THEME_NAMES
+        self.theme = str(chosen) if follows else configured
+
+    @property
+    def theme_kept(self) -> dict[str, str]:
+        """What is to be kept of the choice."""
+        configured = self.session.settings.theme
+        return {} if self.theme == configured else {"chosen": self.theme, "configured": configured}
+
+    @property
+    def front(self) -> FootplateScreen:
+        """The full screen in front, below any question or help."""
+        raise NotImplementedError
+
+    def action_next_theme(self) -> None:
+        """Dark, light, the terminal's own colours."""
+        self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
+        self.front.say(f"theme {self.theme}")
+
+    def action_lofi(self) -> None:
+        """The screen as plain text in the terminal itself, whose own selecting and copying then works."""
+        text = lofi.text_of(self.screen)
+        try:
+            with self.suspend():
+                lofi.show(text, sys.stdin.fileno(), sys.stderr)
+        except (SuspendNotSupported, OSError) as error:
+            self.front.say(f"plain text cannot be shown here: {error or 'the terminal cannot be handed back'}")
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Perform an action, unless it changes something and this console only looks."""
+        if self.session.settings.readonly:
+            namespace, name, _ = parse(action) if isinstance(action, str) else action
+            node = {"app": self, "screen": self.screen, "": default_namespace or self}.get(namespace)
+            if (getattr(node, "scope", "app"), name) in WRITING:
+                self.front.say(LOOKS_ONLY)
+                return True
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nobody used may have been typed ahead of a field."""
+        type_ahead.redirect(self, event)
