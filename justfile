@@ -31,6 +31,10 @@ format:
 bench *ARGS:
     uv run python -m tests.bench {{ ARGS }}
 
+# Measure what the screens write to a terminal, idle and live, and how soon they answer a key
+bench-bytes *ARGS:
+    uv run python -m tests.bench_bytes {{ ARGS }}
+
 # Measure the store: backlog, live points, curves, quiet runs; prints medians with the load of the machine
 bench-store *ARGS:
     uv run python -m tests.bench_store {{ ARGS }}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from console import run_sections
 from console.protocol import Attempt, Note, Usage
+from console.tui.messages import LinkQuiet
 from console.tui.widgets.text_pane import TextPane
-from tests.tui.pilots import opened, press, screen_text, until
+from tests.tui.pilots import opened, press, screen_text, settle, until
 from tests.tui.stand_in import example_box
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from textual.screen import Screen
+
     from console.tui.app import FootplateApp
 
 TO_R218 = ("down", "down", "down", "enter")
@@ -116,3 +120,25 @@ def test_lines_from_outside_are_shown_without_markup_or_control_characters() -> 
 def test_the_tone_of_a_line_of_a_patch() -> None:
     tones = {text: run_sections.patch_tone(text) for text in ("+a", "-a", " a", "@@ -1 +1 @@", "+++ b/x", "--- a/x")}
     assert list(tones.values()) == ["added", "removed", "plain", "hunk", "heading", "heading"]
+
+
+def test_what_changes_below_is_not_sent_again_and_again() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            await press(pilot, *TO_R218, "d")
+            below = app.screen_stack[-2]
+            sent: list[object] = []
+            display = app._display
+
+            def counted(screen: Screen[Any], renderable: RenderableType | None) -> None:
+                sent.append(renderable)
+                display(screen, renderable)
+
+            app._display = counted  # type: ignore[method-assign]
+            below.query_one("#run-head").refresh()
+            for _ in range(3):
+                below.post_message(LinkQuiet())
+                await settle(pilot)
+            assert [each for each in sent if each is not None] == []
+
+    asyncio.run(drive())

@@ -78,6 +78,23 @@ class FootplateScreen(ActsOnRuns):
             self.tab, self.trail, facts.status.notice if facts.status else "", self.session.away
         )
 
+    @property
+    def in_front(self) -> bool:
+        """No other full screen lies on top; a question or the help may."""
+        return getattr(self.app, "front", self) is self
+
+    def _compositor_refresh(self) -> None:
+        """Paint, unless another full screen covers this one.
+
+        Textual lets the screen on top send again whatever changed below it, seen or not, and then asks the one below to
+        paint everything whenever it wakes up, so that nothing would ever be still.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        elif self.in_front:
+            super()._compositor_refresh()
+            self._repaint_required = False
+
     def on_screen_resume(self) -> None:
         """Data may have changed while another screen was on top."""
         if self.present:

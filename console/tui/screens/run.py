@@ -118,7 +118,7 @@ class RunScreen(ChartKeys, LogKeys):
     def on_change_seen(self, message: ChangeSeen) -> None:
         """Something new about this run."""
         message.stop()
-        if self.present and not self.session.link.paused:
+        if self.present and self.in_front and not self.session.link.paused:
             self.refresh_data()
 
     def refresh_data(self) -> None:
