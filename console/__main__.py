@@ -84,6 +84,11 @@ def main(argv: list[str]) -> int:
     problem = foreign_store()
     if problem:
         return fail(problem)
+    host: str | None = None
+    if any(word.startswith("--host") for word in argv) and argv[0] != COMPLETE:
+        from console.remote import take_host
+
+        argv, host = take_host(argv)
     if argv and argv[0] in ("-h", "--help", "help"):
         return explain(argv[1] if argv[0] == "help" and len(argv) > 1 else "")
     if argv and argv[0] in ("-V", "--version"):
@@ -94,13 +99,15 @@ def main(argv: list[str]) -> int:
     if not argv or argv[0].startswith("-"):
         from console.opening import open_console
 
-        return open_console(argv)
+        return open_console(argv, host)
     if argv[0] == COMPLETE:
         from console.cli import completing
 
         return completing.main(argv[1:])
     if argv[0] not in COMMANDS:
         return unknown(argv[0])
+    if host is not None:
+        return run_elsewhere(argv[0], argv[1:], host)
     return run_command(argv[0], argv[1:])
 
 
@@ -145,6 +152,27 @@ def run_command(name: str, argv: list[str]) -> int:
         # The reader of our output is gone, as with `| head`: not an error, but nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def run_elsewhere(name: str, argv: list[str], host: str) -> int:
+    """Carry out a command with the daemon of another host."""
+    from console import remote
+    from console.client import ClientError
+
+    if name not in remote.COMMANDS:
+        return fail(f"`footplate {name}` works on the box itself", f"ssh {host}, then footplate {name}", EXIT_USAGE)
+    there = remote.Remote(host)
+    try:
+        words = there.open(ask=sys.stdin.isatty() and sys.stderr.isatty())
+        if words:
+            say(words)
+        return run_command(name, argv)
+    except ClientError as error:
+        return fail(error.message, error.hint)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    finally:
+        there.close()
 
 
 def parse(name: str, module: Any, argv: list[str]) -> Any:
@@ -216,7 +244,7 @@ def usage() -> str:
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: footplate [--theme T] [--glyphs G] [--readonly] [--slow] [COMMAND ...]",
+            "usage: footplate [--theme T] [--glyphs G] [--readonly] [--slow] [--host BOX] [COMMAND ...]",
             "",
             "Without a command: the console. `footplate help COMMAND` explains one; most take --json.",
             "",

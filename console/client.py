@@ -63,6 +63,8 @@ SILENT: Final = Voice()
 voice = SILENT
 _reached: set[str] = set()
 """State directories whose daemon this process has talked to."""
+elsewhere: Callable[[], socket.socket] | None = None
+"""Connects to the daemon of another host, in place of ours; see `console.remote`."""
 _handed_over = False
 """Whether this process has tried to replace an older daemon."""
 
@@ -224,7 +226,7 @@ class Client:
                     message = f"the daemon went away while answering {method} {target}: {error}"
                     raise DaemonUnavailable(message) from error
                 time.sleep(RETRY_S)
-        theirs = headers.get("x-footplate-version", VERSION)
+        theirs = headers.get("x-footplate-version", VERSION) if elsewhere is None else VERSION
         if theirs != VERSION and self._start_daemon and not _handed_over and is_newer(VERSION, theirs):
             self.close()
             hand_over(paths.state_dir(), theirs)
@@ -298,6 +300,8 @@ def with_query(path: str, query: Mapping[str, Json]) -> str:
 
 def connect(*, start_daemon: bool) -> socket.socket:
     """A connection to a daemon of our own uid; starts one when none listens and `start_daemon` says so."""
+    if elsewhere is not None:
+        return elsewhere()
     home = paths.state_dir()
     deadline_s = time.monotonic() + START_TIMEOUT_S
     process: subprocess.Popen[bytes] | None = None

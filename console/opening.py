@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console import config, remembered
+from console.client import Client
 from console.tui import terminal
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.config import Loaded, Settings
+    from console.tui.courier import ClientFactory
+    from console.tui.terminal import TerminalProfile
 
 
-def open_console(arguments: Sequence[str] = ()) -> int:
-    """The console, where the terminal can show it; returns the exit code."""
+def open_console(arguments: Sequence[str] = (), host: str | None = None) -> int:
+    """The console of this box or of `host`, where the terminal can show it; returns the exit code."""
     from console.__main__ import fail
 
     loaded = config.load(os.environ)
@@ -27,11 +30,46 @@ def open_console(arguments: Sequence[str] = ()) -> int:
     refusal = terminal.refuse(profile)
     if refusal:
         return fail(refusal)
-    profile = terminal.adjusted(profile, settings)
-    terminal.apply_environment(profile, os.environ)
+    fresh = "--fresh" in arguments
+    if host is not None:
+        return open_elsewhere(profile, loaded, settings, host, fresh=fresh)
     problem = prepare_home()
     if problem:
         return fail(problem)
+    return show(profile, loaded, settings, os.uname().nodename, fresh=fresh)
+
+
+def open_elsewhere(profile: TerminalProfile, loaded: Loaded, settings: Settings, host: str, *, fresh: bool) -> int:
+    """The console of another host, whose daemon is reached through ssh while questions can still be asked."""
+    from console.__main__ import EXIT_INTERRUPTED, fail, say
+    from console.client import ClientError
+    from console.remote import HostClient, Remote
+
+    there = Remote(host)
+    try:
+        if words := there.open(ask=True):
+            say(words)
+        return show(profile, loaded, settings, host, fresh=fresh, client_factory=HostClient)
+    except ClientError as error:
+        return fail(error.message, error.hint)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    finally:
+        there.close()
+
+
+def show(
+    profile: TerminalProfile,
+    loaded: Loaded,
+    settings: Settings,
+    host: str,
+    *,
+    fresh: bool,
+    client_factory: ClientFactory = Client,
+) -> int:
+    """Take the screen."""
+    profile = terminal.adjusted(profile, settings)
+    terminal.apply_environment(profile, os.environ)
     gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
     from console.tui import actions
 
@@ -39,9 +77,14 @@ def open_console(arguments: Sequence[str] = ()) -> int:
     from console.tui.app import run_tui
     from console.tui.memory import Memory
 
-    path = remembered.path_for(os.uname().nodename)
-    kept = Memory(path, writes=not settings.readonly, fresh="--fresh" in arguments)
-    return run_tui(profile=profile, settings=settings, suspect=loaded if suspect else None, kept=kept)
+    kept = Memory(remembered.path_for(host), writes=not settings.readonly, fresh=fresh)
+    return run_tui(
+        client_factory=client_factory,
+        profile=profile,
+        settings=settings,
+        suspect=loaded if suspect else None,
+        kept=kept,
+    )
 
 
 def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:
@@ -68,6 +111,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--glyphs", choices=config.CHOICES["glyphs"], help="what curves are drawn with")
     made.add_argument("--readonly", action="store_true", help="only look: nothing can be stopped, noted or deleted")
     made.add_argument("--fresh", action="store_true", help="do not come back to where the last console was left")
+    made.add_argument("--host", metavar="BOX", help="the daemon there, through your own ssh")
     made.add_argument("--slow", action="store_true", help="send at most 5 KiB/s to the terminal")
     return made
 

@@ -158,6 +158,6 @@ def test_the_readme_has_the_two_commands_and_every_link_leads_somewhere() -> Non
     assert "pip install uv && uv run footplate demo" in readme
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("uv run just ci")
     assert "uv run just ci" in readme
-    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for path in [ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), (path, target)
