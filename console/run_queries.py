@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from console.protocol import pick
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 TEXT_MAX_CHARACTERS: Final = 4000
 """The daemon takes no more; a client need not send it first."""
+PLAIN: Final = re.compile(r"(?!(?:and|or|not|pinned|archived|r\d+)$)[\w./+-]+", re.IGNORECASE)
+"""A text that is one word of a query, and nothing but a word."""
 SHOWN_BEFORE: Final = 60
 """Characters of a long query that are shown before a fault."""
 
@@ -49,6 +52,15 @@ def complete(client: Client, text: str, at: int) -> Completions:
     """What may come at column `at` of a query. Raises ClientError."""
     found = client.get("/query/complete", {"text": text, "at": at})
     return pick(Completions, found, items=tuple(pick(Completion, each) for each in found["items"]))
+
+
+def as_word(text: str) -> str:
+    """A query that looks for a text: the text itself, in quotes where it would mean something else."""
+    if PLAIN.fullmatch(text):
+        return text
+    # Backslashes are themselves unless a quote follows, the one at the end as well.
+    inner = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    return f'"{inner}"'
 
 
 def fault_of(error: DaemonRefused) -> Fault | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events
 
+from console import run_queries
 from console.client import Client
 from console.config import DEFAULTS
 from console.tui import config_notice, endings, memory, recalling, terminal, type_ahead
@@ -315,7 +316,7 @@ class FootplateApp(GuardedApp):
     def on_project_opened(self, message: ProjectOpened) -> None:
         """The table of runs, filtered by a project's name."""
         self.action_show_runs()
-        self._runs_screen.show_only(message.name)
+        self._runs_screen.show_only(run_queries.as_word(message.name))
 
     def action_show_projects(self, root: str = "") -> None:
         """The watched projects, in place of whatever lies above the table of runs; the cursor is on that at `root`."""

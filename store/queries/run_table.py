@@ -71,20 +71,33 @@ class NamedRun(NamedTuple):
     no: int
 
 
-SELECT: Final = f"""
-    select run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
+COLUMNS: Final = """run.id, run.no, run.name, run.project, run.state, run.cause, run.evidence, run.command, run.argv,
         run.working_dir, run.host, run.params, run.created_at_s, run.started_at_s, run.ended_at_s, run.exit_code,
         run.signal, run.cause_kind, run.attempt, run.attempts_max, run.pinned, run.archived_at_s is not null,
-        run.sweep, run.job,
-        (select list(tag.name order by tag.name) from tag where tag.run_id = run.id),
+        run.sweep, run.job, {tags},
         run.user_cpu_s, run.system_cpu_s, run.max_resident_bytes,
         run.primary_goal, run.primary_source, run.param_sources, run.script,
-        run.tracker, run.source_path, run.source_group, run.written_at_s, run.is_followed,
-        metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count,
-        latest.source = {HAND_SOURCE}, {FOLDS_SQL.format(latest="latest")}
+        run.tracker, run.source_path, run.source_group, run.written_at_s, run.is_followed"""
+TAGS: Final = "(select list(tag.name order by tag.name) from tag where tag.run_id = run.id)"
+TAGS_PLACE: Final = 24
+METRIC: Final = f"""metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count,
+        latest.source = {HAND_SOURCE}, {FOLDS_SQL.format(latest="latest")}"""
+FEW: Final = 128
+"""That are found faster one by one, wherever they lie."""
+TOGETHER: Final = 20
+"""Of so many runs in a stretch at least one is asked for, where it costs less to read all of the stretch."""
+NO_METRIC: Final = (None,) * 8
+SELECT: Final = f"""
+    select {COLUMNS.format(tags=TAGS)}, {METRIC}
     from run
     left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
     left join metric_key on metric_key.id = run.primary_key_id
+"""
+METRICS_SQL: Final = f"""
+    select latest.run_no, {METRIC}
+    from (select unnest($numbers::integer[]) as run_no, unnest($keys::integer[]) as key_id) wanted
+    join metric_latest latest on latest.run_no = wanted.run_no and latest.key_id = wanted.key_id
+    join metric_key on metric_key.id = latest.key_id
 """
 
 
@@ -142,10 +155,39 @@ def runs_by_no(cursor: Cursor, numbers: Sequence[int]) -> list[RunEntry]:
     """These runs in this order; one that was deleted meanwhile is left out."""
     if not numbers:
         return []
-    # Written out, the numbers tell DuckDB which rows it need not look at.
-    rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
-    entries = {each.no: each for each in map(entry, rows)}
+    if len(numbers) > FEW or max(numbers) - min(numbers) < TOGETHER * len(numbers):
+        # Written out, the numbers tell DuckDB which rows it need not look at.
+        rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
+        entries = {each.no: each for each in map(entry, rows)}
+    else:
+        entries = _far_apart(cursor, numbers)
     return [entries[no] for no in numbers if no in entries]
+
+
+def _far_apart(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
+    """The same one table at a time: then DuckDB finds runs by their primary key, and does not read all of them."""
+    found = cursor.execute(
+        f"select id, no, primary_key_id from run where no in ({', '.join(map(str, numbers))})"
+    ).fetchall()
+    ids = {f"id_{place}": run_id for place, (run_id, *_) in enumerate(found)}
+    if not ids:
+        return {}
+    marks = ", ".join(f"${name}" for name in ids)
+    rows = cursor.execute(f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})", ids).fetchall()
+    tags = dict(
+        cursor.execute(
+            f"select run_id, list(name order by name) from tag where run_id in ({marks}) group by run_id", ids
+        ).fetchall()
+    )
+    keys = {no: key_id for _, no, key_id in found if key_id is not None}
+    given = {"numbers": list(keys), "keys": list(keys.values())}
+    metrics = {no: metric for no, *metric in cursor.execute(METRICS_SQL, given).fetchall()} if keys else {}
+    entries: dict[int, RunEntry] = {}
+    for run_id, no, *rest in rows:
+        row = [run_id, no, *rest, *metrics.get(no, NO_METRIC)]
+        row[TAGS_PLACE] = tags.get(run_id)
+        entries[no] = entry(tuple(row))
+    return entries
 
 
 def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from console import run_queries
 from store import database
 from store.query_language.completion import ANSWER_MAX, Completions, KeyCounts, complete, quoted, written_key
 from store.query_language.parser import parse, parse_field
@@ -125,6 +126,7 @@ def test_a_key_is_written_so_that_it_is_read_as_that_key(name: str) -> None:
     assert (found.name, found.of, found.form) == (name, "", "")
     assert parse_field(written_key(name, "param.")).name == name
     assert parse(quoted(name)).root == Word(name)
+    assert parse(run_queries.as_word(name)).root == Word(name)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
