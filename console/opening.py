@@ -96,6 +96,7 @@ def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:
         "theme": options.theme,
         "glyphs": options.glyphs,
         "readonly": options.readonly or None,
+        "mouse": False if options.no_mouse else None,
         "slow": "always" if options.slow else None,
     }
     given = {key: value for key, value in chosen.items() if value is not None}
@@ -110,6 +111,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--theme", choices=config.CHOICES["theme"], help="colours of the screens")
     made.add_argument("--glyphs", choices=config.CHOICES["glyphs"], help="what curves are drawn with")
     made.add_argument("--readonly", action="store_true", help="only look: nothing can be stopped, noted or deleted")
+    made.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, to select and copy")
     made.add_argument("--fresh", action="store_true", help="do not come back to where the last console was left")
     made.add_argument("--host", metavar="BOX", help="the daemon there, through your own ssh")
     made.add_argument("--slow", action="store_true", help="send at most 5 KiB/s to the terminal")

@@ -83,7 +83,7 @@ def execute(options: Namespace) -> int:
     client.close()
     from console.opening import open_console
 
-    exit_code = open_console()
+    exit_code = open_console(["--fresh"])
     print("`footplate demo --remove` takes the demo away", file=sys.stderr)
     return exit_code
 

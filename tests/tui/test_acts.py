@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,8 @@ from textual import events
 from textual.widgets import TextArea
 
 from console.client import DaemonRefused
-from console.tui.acts import REPEAT_S
+from console.tui.acts import REPEAT_S, UNDER_WAY_MAX
+from console.tui.messages import ActDone
 from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
 from console.tui.screens.note import NOTE_MAX_CHARACTERS, NoteScreen
 from console.tui.screens.tag import TagScreen, split_words
@@ -21,6 +23,7 @@ from tests.tui.stand_in import Box, example_box
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+    from console.client import Client
     from console.tui.app import FootplateApp
 
 MADE = {"runs": [{"id": "01K70000000000000000000230", "no": 230, "name": "again", "state": "queued", "reason": ""}]}
@@ -284,3 +287,27 @@ def test_a_huge_paste_is_cut() -> None:
 def test_typed_text_keeps_lines_and_shows_control_characters() -> None:
     assert typed_text("a\tb\r\nc\x1b[0m\rd", 100) == "a\tb\nc␛[0m\nd"
     assert typed_text("abc", 2) == "ab"
+
+
+def test_acts_are_bounded_and_one_is_never_under_way_twice() -> None:
+    async def drive() -> None:
+        box = example_box()
+        go = threading.Event()
+
+        def wait(_: Client) -> ActDone:
+            go.wait(30)
+            return ActDone("done")
+
+        async with opened(box) as (app, pilot):
+            acts = app.session.acts
+            assert acts.send("a", "do a", app, wait) == ""
+            assert acts.send("a", "do a", app, wait) == "that is under way"
+            for number in range(UNDER_WAY_MAX - 1):
+                assert acts.send(f"b{number}", "do b", app, wait) == ""
+            assert "under way already" in acts.send("c", "do c", app, wait)
+            go.set()
+            await settle(pilot)
+            assert not acts.busy
+            assert notices(app).count("done") == UNDER_WAY_MAX
+
+    run(drive)
