@@ -31,16 +31,16 @@ primary_metric = {{ key = "valid/auc", goal = "maximize" }}
 [jobs.train]
 command = [
     "{{python}}", "train.py", "--lr", "{{lr}}", "--leaves", "{{leaves}}",
-    "--model", "{{model}}", "--scale", "{{scale}}", "--repeat", "{{repeat}}", "--falls-with", "{{falls_with}}",
+    "--model", "{{model}}", "--scale", "{{scale}}", "--repeat", "{{repeat}}", "--decreasing", "{{decreasing}}",
 ]
-params = {{ lr = 0.1, leaves = 31, model = "trees", scale = "standard", repeat = 1, falls_with = "" }}
+params = {{ lr = 0.1, leaves = 31, model = "trees", scale = "standard", repeat = 1, decreasing = "" }}
 memory = "2GB"
 outputs = ["model.txt"]
 """
 SETS: Final[tuple[dict[str, str], ...]] = (
     *({"lr": lr, "leaves": leaves} for lr in ("0.3", "0.1", "0.03") for leaves in ("7", "15", "31")),
     {"lr": "0.001", "model": "linear", "scale": "none"},
-    {"lr": "0.1", "falls_with": "tenure_month"},
+    {"lr": "0.1", "decreasing": "tenure_month"},
     {"lr": "0.1", "repeat": "10000"},
 )
 """Twelve trainings: the linear model leaves the numbers on features that are not scaled, one names a column that there

@@ -30,7 +30,7 @@ LINEAR = (0.3, 0.03, 0.01)
 def trained(parts: Parts, model: str, **options: float) -> History:
     """Train one model; per round, its step and metrics."""
     history: History = []
-    defaults = {"lr": 0.1, "leaves": 31, "rounds": 30, "seed": 7, "falls_with": "", "scale": "standard"}
+    defaults = {"lr": 0.1, "leaves": 31, "rounds": 30, "seed": 7, "decreasing": "", "scale": "standard"}
     method = train.train_trees if model == "trees" else train.train_linear
     chosen = argparse.Namespace(**(defaults | options))
     method(chosen, parts, lambda step, values: history.append({"step": step, **values}), quiet=True)

@@ -118,11 +118,11 @@ def train_trees(options: Options, parts: Parts, report: Report, *, quiet: bool =
         "num_threads": 2,
         "verbosity": -1,
     }
-    if options.falls_with:
+    if options.decreasing:
         signs = [0] * len(FEATURES)
-        signs[FEATURES.index(options.falls_with)] = -1
+        signs[FEATURES.index(options.decreasing)] = -1
         settings["monotone_constraints"] = signs
-    names = {"feature_name": FEATURES, "categorical_feature": [] if options.falls_with else list(CATEGORIES)}
+    names = {"feature_name": FEATURES, "categorical_feature": [] if options.decreasing else list(CATEGORIES)}
     train = lightgbm.Dataset(*parts["train"], **names)
     valid = lightgbm.Dataset(*parts["valid"], reference=train, **names)
     return lightgbm.train(
@@ -171,7 +171,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--repeat", type=int, default=1, help="train on so many copies of the data, to see what it costs"
     )
-    parser.add_argument("--falls-with", default="", metavar="FEATURE", help="the more of it, the fewer leave")
+    parser.add_argument("--decreasing", default="", metavar="FEATURE", help="the more of it, the fewer leave")
     options = parser.parse_args()
     if not 0 < options.lr <= 1:
         parser.error("--lr must be above 0 and at most 1")
