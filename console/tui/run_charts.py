@@ -66,11 +66,13 @@ def lines_of(found: MetricCurves, view: ChartView, last: str) -> list[ChartLine]
     """What is drawn, the line in front first."""
     colour = SERIES_COLOURS[0]
     if found.mean is not None:
-        front = f"mean {reading(found.mean, view)}" if view.cursor is not None else f"mean of {len(found.curves)} folds"
+        front = f"mean {reading(found.mean, view, cells=6)}"
+        if view.cursor is None:
+            front = f"mean of {len(found.curves)} folds"
         lines = [smooth_or_plain(found.mean, front, colour)]
         for place, curve in enumerate(found.curves):
             other = SERIES_COLOURS[(place + 1) % len(SERIES_COLOURS)]
-            label = f"{curve.fold} {reading(curve, view, cells=5)}" if view.cursor is not None else ""
+            label = f"{curve.fold} {short(reading(curve, view, cells=5))}" if view.cursor is not None else ""
             lines.append(smooth_or_plain(curve, label, other, dim=True))
         return [line for line in lines if line.xs]
     if not found.curves or not found.curves[0].xs:
@@ -90,6 +92,11 @@ def reading(curve: Curve, view: ChartView, *, raw: bool = False, cells: int = 9)
     values: Sequence[float] = curve.lasts if raw or not curve.smoothed else curve.smoothed
     at = nearest(curve.xs, view.cursor) if view.cursor is not None else len(values) - 1
     return number(values[at], cells) if at is not None and 0 <= at < len(values) else "n/a"
+
+
+def short(number_text: str) -> str:
+    """Without the 0 before the point there is room for five folds in half a screen: `.799`."""
+    return number_text.removeprefix("0") if number_text.startswith("0.") else number_text
 
 
 def smooth_or_plain(curve: Curve, label: str, colour: str, *, dim: bool = False) -> ChartLine:

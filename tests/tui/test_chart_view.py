@@ -14,7 +14,7 @@ from console.run_curves import Curve, MetricCurves
 from console.tui.chart_axes import Axes, axis_ticks, length_label, place, value_at, x_text
 from console.tui.chart_layout import Chart, ChartLine, Mark, layout
 from console.tui.chart_view import SMOOTHINGS, ChartView, nearest
-from console.tui.run_charts import chart_of, cursor_xs
+from console.tui.run_charts import chart_of, cursor_xs, short
 from console.tui.widgets.chart_grid import fitting, shape
 
 if TYPE_CHECKING:
@@ -256,7 +256,8 @@ def test_folds_are_dim_behind_their_mean_and_read_one_by_one() -> None:
     assert cursor_xs(found) == (1.0, 2.0)
     read = rows(chart_of(found, ChartView(cursor=1.0)), width=90)[0]
     assert "mean 0.5" in read
-    assert "2 0.2" in read
+    assert "2 .2" in read
+    assert [short(text) for text in ("0.25", "10.5", "-0.2", "0", "nan")] == [".25", "10.5", "-0.2", "0", "nan"]
 
 
 def test_a_stretch_is_the_whole_width_and_says_that_it_is_one() -> None:

@@ -84,6 +84,8 @@ class LogPane(Vertical):
     def say_size(self, size_bytes: int, *, ended: bool) -> None:
         """How long the log is."""
         self._size_bytes, self._ended = size_bytes, ended
+        if ended and not size_bytes and not self._absent:
+            self.view.empty = "the run wrote nothing"
         self._show_title()
 
     def toggle_follow(self) -> None:
