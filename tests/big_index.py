@@ -52,7 +52,9 @@ NEWEST_S: Final = 1_790_000_000.0
 RUNS_AT_ONCE: Final = 5000
 LATEST_SQL: Final = """
     insert into metric_latest
-    select no, key.id, 1000, (started_at_s * 1e6)::bigint, value, value * 0.5, value * 1.5, 1000, 0, 1, 1, 0, null
+    select no, key.id, 1000, (started_at_s * 1e6)::bigint, value,
+        case when isfinite(value) then value * 0.5 end, case when isfinite(value) then value * 1.5 end,
+        1000, 0, 1, 1, 0, null
     from (
         select run.no, run.started_at_s, key.id, case
             when hash(run.no, key.id) % 997 = 0 then 'nan'::double
