@@ -6,17 +6,18 @@ command, and `R` for a retry, so a key that comes back unused goes on to the fie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
-from textual.widgets import Input, TextArea
 
 if TYPE_CHECKING:
     from textual.app import App
     from textual.message_pump import MessagePump
     from textual.widget import Widget
 
-AIM = "aimed_at"
+AIM: Final = "aimed_at"
+A_LETTER: Final = ("a", "a")
+"""What only a field that is typed into keeps for itself; asked so that the first frame waits for no import of fields."""
 
 
 def aim(event: events.Key, target: MessagePump) -> None:
@@ -32,7 +33,7 @@ def redirect(app: App[Any], event: events.Key) -> None:
         # The form is still being made; what was typed ahead is for it.
         event.stop().prevent_default()
         screen.call_after_refresh(again, app, event)
-    elif field is not aimed_at and isinstance(field, Input | TextArea):
+    elif field is not None and field is not aimed_at and field.check_consume_key(*A_LETTER):
         again(app, event)
 
 

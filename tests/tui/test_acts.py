@@ -311,3 +311,19 @@ def test_acts_are_bounded_and_one_is_never_under_way_twice() -> None:
             assert notices(app).count("done") == UNDER_WAY_MAX
 
     run(drive)
+
+
+def test_an_act_that_finds_no_daemon_says_what_was_not_done() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box) as (app, pilot):
+            await put_cursor(pilot, "r221")
+            box.away = True
+            await press(pilot, "R")
+            assert "could not retry r221 vit-l lr=3e-3: no daemon is running" in notices(app)
+            box.away = False
+            box.answers["/retry"] = MADE
+            await press(pilot, "R")
+            assert "r230 again is queued" in notices(app), "what failed may be done again at once"
+
+    run(drive)
