@@ -23,6 +23,7 @@ NORMAL_CELLS: Final = 110
 WIDE_CELLS: Final = 150
 ARROWS: Final = {"maximize": "↑", "minimize": "↓"}
 GAP_CELLS: Final = 16
+NAME_CELLS_MAX: Final = 64
 URGENT: Final = 2
 """Weight of what wants a person and what runs, before what has ended and what waits."""
 NEED_GLYPHS: Final = {"failed": "failed", "interrupted": "interrupted", "held": "held", "paused": "held"}
@@ -187,7 +188,12 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
     if with_key and look.is_normal:
         head.append(look.cell(tail(metric.key, 12) if metric else "", 12, MUTED))
     room = look.width - 1 - width_of((*head, *after))
-    return (*head, look.cell(name_of(row), max(4, room - 1), "bold foreground"), *after)
+    return (*head, look.cell(name_of(row), name_cells(room), "bold foreground"), *after)
+
+
+def name_cells(room: int) -> int:
+    """How wide a name may be, with a gap behind it: figures far from their name belong to nobody."""
+    return max(4, min(NAME_CELLS_MAX, room - 1))
 
 
 def name_of(row: RunRow) -> str:
@@ -269,7 +275,7 @@ def ended_pieces(run: EndedRun, now_s: float, look: Look) -> tuple[Piece, ...]:
     if look.is_wide:
         after.append(look.cell(row.project, 12, MUTED))
     room = look.width - 1 - width_of((*head, *after))
-    return (*head, look.cell(name_of(row), max(4, room - 1), "foreground"), *after)
+    return (*head, look.cell(name_of(row), name_cells(room), "foreground"), *after)
 
 
 def best_of(metric: MetricSummary | None) -> float | None:
@@ -305,12 +311,12 @@ def waiting_pieces(run: WaitingRun, now_s: float, look: Look) -> tuple[Piece, ..
     starts = "" if run.expected_start_s is None else starts_words(run.expected_start_s - now_s)
     head: list[Piece] = [(f"{glyph} ", f"bold {colour}"), look.cell(f"r{run.no}", 5, "foreground")]
     room = look.width - 1 - 2 - 6
-    name_cells = min(60, room * 2 // 5)
+    cells = min(NAME_CELLS_MAX, room * 2 // 5)
     words = "; ".join(filter(None, [visible(run.reason) or run.state, starts]))
     return (
         *head,
-        look.cell(named(run.name, run.params), name_cells, "foreground"),
-        look.cell(words, room - name_cells - 2, MUTED),
+        look.cell(named(run.name, run.params), cells, "foreground"),
+        look.cell(words, room - cells - 2, MUTED),
     )
 
 
