@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AIM: Final = "aimed_at"
 A_LETTER: Final = ("a", "a")
-"""What only a field that is typed into keeps for itself; asked so that the first frame waits for no import of fields."""
+"""What only a field that is typed into keeps for itself; to ask so spares the first frame the import of fields."""
 
 
 def aim(event: events.Key, target: MessagePump) -> None:
