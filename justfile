@@ -43,6 +43,10 @@ bench-store *ARGS:
 bench-queue *ARGS:
     uv run python -m tests.bench_queue {{ ARGS }}
 
+# Measure the table of runs in a real terminal with 100,000 runs, beside DataTable and bare queries
+bench-tui *ARGS:
+    uv run python -m tests.bench_tui {{ ARGS }}
+
 # Measure fingerprints beside DVC, and what a storm of events costs the daemon
 bench-watch *ARGS:
     uv run python -m tests.bench_watch {{ ARGS }}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from console.tui.run_cells import ticks
-from console.tui.table_columns import Contents, arrange, candidates, cells_of, contents, has_params
-from console.tui.table_layout import TableRow
+from console.tui.run_cells import long_name, ticks
+from console.tui.table_columns import NOTHING_SEEN, arrange, candidates, cell_of, has_params, seen_in
+from console.tui.table_layout import LazyRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from console.protocol import RunRow
     from console.run_columns import TablePage
-    from console.tui.table_layout import TableColumn
+    from console.tui.table_columns import Contents
+    from console.tui.table_layout import Cell, Row, TableColumn
 
 REMEMBERED_PAGES: Final = 16
 """As many as the table keeps."""
@@ -105,25 +107,31 @@ class RunBook:
         cut = any(page.more_params)
         return any(name not in page.cells and (cut or name.startswith("metric:")) for name in self.asked)
 
-    def table_page(self, offset: int, width_cells: int) -> tuple[tuple[TableColumn, ...], list[TableRow]]:
+    def table_page(self, offset: int, width_cells: int) -> tuple[tuple[TableColumn, ...], list[Row]]:
         """The columns of a table of this width, and a page as lines of it."""
         found = self._pages.get(offset)
         names, now_s = self.names, self.now_s
         rows: Sequence[RunRow] = found.page.rows if found is not None else ()
         values = found.cells if found is not None else {}
-        made = {
-            name: cells_of(name, rows, values.get(name), now_s, ascii_only=self._ascii_only, plain_names=True)
-            for name in names
-        }
-        for name, cells in made.items():
-            self._seen[name] = contents(cells, self._seen.get(name, Contents(0, numeric=True)))
+        for name in names:
+            self._seen[name] = seen_in(name, rows, values.get(name), self._seen.get(name, NOTHING_SEEN))
         columns = arrange(width_cells, self.chosen, names, self._seen)
-        if not has_params(columns, self.chosen):
-            made["name"] = cells_of(
-                "name", rows, None, now_s, ascii_only=self._ascii_only, plain_names=False, differing=self.differing
-            )
-        lines = zip(*made.values(), strict=True)
-        return columns, [TableRow(row.id, cells) for row, cells in zip(rows, lines, strict=True)]
+        keys = tuple(each.removeprefix("param:") for each in self.differing)
+        with_params = not has_params(columns, self.chosen)
+
+        def cells(place: int) -> tuple[Cell, ...]:
+            row = rows[place]
+            made = []
+            for name in names:
+                if name == "name" and with_params:
+                    made.append(long_name(row, keys, ascii_only=self._ascii_only))
+                    continue
+                sent = values.get(name)
+                value = row.params.get(name.removeprefix("param:")) if sent is None else sent[place]
+                made.append(cell_of(name, row, value, now_s, ascii_only=self._ascii_only))
+            return tuple(made)
+
+        return columns, [LazyRow(row.id, partial(cells, place)) for place, row in enumerate(rows)]
 
     def counts_seconds(self, offset: int) -> bool:
         """Whether a page holds a run whose duration grows."""

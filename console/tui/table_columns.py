@@ -160,9 +160,21 @@ def title_of(column: Column) -> str:
     return run_cells.tail(column.key, TITLE_MAX_CELLS - len(end) - 1) + end
 
 
-def contents(cells: Sequence[Cell], before: Contents = NOTHING_SEEN) -> Contents:
+def seen_in(name: str, rows: Sequence[RunRow], values: Sequence[Value] | None, before: Contents) -> Contents:
+    """What is in a column of these rows, with what was seen before; looked at only where the width hangs on it."""
+    kind = KINDS.get(name)
+    if name.startswith("param:"):
+        key = name.removeprefix("param:")
+        found = values if values is not None else [row.params.get(key) for row in rows]
+        return contents([str(value) for value in found if value is not None], before)
+    if kind is None or (kind.least_cells == kind.most_cells and name != "name"):
+        return before
+    return contents([fact_cell(row, name, 0.0, ascii_only=True).text for row in rows], before)
+
+
+def contents(found: Sequence[str], before: Contents = NOTHING_SEEN) -> Contents:
     """What was seen in a column, with what was seen before."""
-    texts = {cell.text for cell in cells} - {"-", ""}
+    texts = set(found) - {"-", ""}
     width = max((cell_width(text[:64]) for text in texts), default=0)
     return Contents(max(width, before.width_cells), before.numeric and all(map(is_number, texts)))
 
@@ -176,31 +188,13 @@ def is_number(text: str) -> bool:
     return True
 
 
-def cells_of(
-    name: str,
-    rows: Sequence[RunRow],
-    values: Sequence[Value] | None,
-    now_s: float,
-    *,
-    ascii_only: bool,
-    plain_names: bool,
-    differing: Sequence[str] = (),
-) -> list[Cell]:
-    """The cells of a column for some rows; `values` are those the daemon sent for it.
-
-    Unless `plain_names` says that columns tell runs apart, a name carries params: those that differ, where known.
-    """
-    if name == "name" and not plain_names:
-        keys = [each.removeprefix("param:") for each in differing]
-        return [run_cells.long_name(row, keys, ascii_only=ascii_only) for row in rows]
-    if name.startswith("param:"):
-        key = name.removeprefix("param:")
-        found = values if values is not None else [row.params.get(key) for row in rows]
-        return [NO_VALUE if value is None else Cell(str(value), "$foreground") for value in found]
-    if name.startswith("metric:"):
-        numbers = [None if isinstance(value, str) else value for value in values or [None] * len(rows)]
-        return [NO_VALUE if value is None else Cell(number(value, 8), "$foreground") for value in numbers]
-    return [fact_cell(row, name, now_s, ascii_only=ascii_only) for row in rows]
+def cell_of(name: str, row: RunRow, value: Value, now_s: float, *, ascii_only: bool) -> Cell:
+    """One cell of a column; `value` is what the daemon sent for it, or what the row says of the param."""
+    if ":" not in name:
+        return fact_cell(row, name, now_s, ascii_only=ascii_only)
+    if value is None:
+        return NO_VALUE
+    return Cell(value if isinstance(value, str) else number(value, 8), "$foreground")
 
 
 def fact_cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool) -> Cell:

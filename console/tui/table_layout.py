@@ -1,8 +1,8 @@
 """Which columns of a table are drawn, and how wide."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from console.tui.text_format import cell_width, fit, visible
 
@@ -46,6 +46,32 @@ class TableRow:
 
     key: str
     cells: tuple[Cell, ...]
+
+
+class LazyRow:
+    """A row whose cells are made when somebody looks at them: of a page, most are never seen."""
+
+    __slots__ = ("_made", "_make", "key")
+
+    def __init__(self, key: str, make: Callable[[], tuple[Cell, ...]]) -> None:
+        self.key = key
+        self._make = make
+        self._made: tuple[Cell, ...] | None = None
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """In the order of the table's columns unless those say otherwise."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LazyRow) and self.key == other.key and self.cells == other.cells
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+Row: TypeAlias = TableRow | LazyRow
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from console.tui.table_layout import TableRow
+from console.tui.table_layout import Row
 
 PAGE_ROWS = 256
 CACHED_PAGES = 16
@@ -13,17 +13,17 @@ class TablePages:
 
     def __init__(self) -> None:
         self.row_count = 0
-        self._rows: dict[int, list[TableRow | None]] = {}
+        self._rows: dict[int, list[Row | None]] = {}
         self._fresh: set[int] = set()
         self._asked: set[int] = set()
 
-    def row(self, index: int) -> TableRow | None:
+    def row(self, index: int) -> Row | None:
         """The row at `index`, old or fresh; None when it is not in memory."""
         rows = self._rows.get(index // PAGE_ROWS, ())
         place = index % PAGE_ROWS
         return rows[place] if place < len(rows) else None
 
-    def put(self, offset: int, rows: Sequence[TableRow]) -> None:
+    def put(self, offset: int, rows: Sequence[Row]) -> None:
         """Keep the rows from `offset` on; a page is fresh when all its rows came at once, else it is just amended."""
         end = min(offset + len(rows), self.row_count)
         start = offset

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from console.tui.table_columns import Contents, arrange, candidates, cells_of, contents, has_params
-from console.tui.table_layout import Cell, TableColumn, lay_out
+from console.tui.table_columns import Contents, arrange, candidates, cell_of, contents, has_params
+from console.tui.table_layout import TableColumn, lay_out
 from console.tui.text_format import age
 from console.tui.widgets.virtual_table import VirtualTable
 from tests.tui.pilots import opened, press, screen_text
@@ -57,18 +57,21 @@ def test_chosen_columns_stand_in_the_order_of_the_choice() -> None:
 
 
 def test_a_column_is_as_wide_as_what_was_seen_and_does_not_shrink() -> None:
-    first = contents([Cell("12"), Cell("-"), Cell("1e-3")])
+    first = contents(["12", "-", "1e-3"])
     assert first == Contents(4, numeric=True)
-    assert contents([Cell("7")], first) == Contents(4, numeric=True)
-    assert contents([Cell("模型")], first) == Contents(4, numeric=False)
+    assert contents(["7"], first) == Contents(4, numeric=True)
+    assert contents(["模型"], first) == Contents(4, numeric=False)
 
 
 def test_values_that_are_not_there_are_dashes() -> None:
     rows = [make_run(1, "a", params={"lr": "0.1"}).row, make_run(2, "b").row]
-    said = cells_of("param:lr", rows, None, 0.0, ascii_only=False, plain_names=True)
-    assert [cell.text for cell in said] == ["0.1", "-"]
-    said = cells_of("metric:loss:best", rows, (0.25, None), 0.0, ascii_only=False, plain_names=True)
-    assert [cell.text for cell in said] == ["0.25", "-"]
+    said = [cell_of("param:lr", row, row.params.get("lr"), 0.0, ascii_only=False).text for row in rows]
+    assert said == ["0.1", "-"]
+    said = [
+        cell_of("metric:loss:best", row, value, 0.0, ascii_only=False).text
+        for row, value in zip(rows, (0.25, None), strict=True)
+    ]
+    assert said == ["0.25", "-"]
 
 
 def test_an_age_has_one_unit() -> None:

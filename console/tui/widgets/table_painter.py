@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.table_layout import Cell, Layout, TableColumn, TableRow, header_text, lay_out
+from console.tui.table_layout import Cell, Layout, Row, TableColumn, header_text, lay_out
 from console.tui.text_format import centred, fit
 from console.tui.theme import theme_style
 
@@ -41,7 +41,7 @@ class TablePainter:
         text = header_text(self.columns, self.layout, sort, ascii_only=ascii_only)
         return Strip([Segment(text, style)]).adjust_cell_length(width_cells, style)
 
-    def row(self, row: TableRow | None, width_cells: int, *, at_cursor: bool, marked: bool, ascii_only: bool) -> Strip:
+    def row(self, row: Row | None, width_cells: int, *, at_cursor: bool, marked: bool, ascii_only: bool) -> Strip:
         """One row; None for one that is not in memory."""
         base = self._component("virtual-table--cursor") if at_cursor else self._plain
         mark = ("*" if ascii_only else "●") if marked else " "

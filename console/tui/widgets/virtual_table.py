@@ -11,13 +11,15 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.table_layout import Cell, TableColumn, TableRow
+from console.tui.table_layout import Cell, Row, TableColumn, TableRow
 from console.tui.table_pages import PAGE_ROWS, TablePages
 from console.tui.widgets.table_painter import TablePainter, slot_at
 
 __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
 
 MARK_CELL = 1
+AHEAD_ROWS = 160
+"""Rows into a page after which the next one is asked for too; as far from its end, the one before."""
 
 
 class VirtualTable(ScrollView, can_focus=True):
@@ -181,10 +183,12 @@ class VirtualTable(ScrollView, can_focus=True):
         self._refresh_changed()
         self._request_pages()
 
-    def put_page(self, offset: int, rows: Sequence[TableRow]) -> None:
+    def put_page(self, offset: int, rows: Sequence[Row]) -> None:
         """The answer to `PageWanted`; also any rows that are to replace those from `offset` on."""
-        # To compare rows costs far less than to draw them, and mostly they are the same again.
-        changed = [index for index, row in enumerate(rows, offset) if row != self._pages.row(index)]
+        # To compare rows costs far less than to draw them, and mostly they are the same again; unseen ones may be lazy.
+        first = max(offset, self.scroll_offset.y)
+        seen = range(first, min(offset + len(rows), first + self._visible_rows + 1))
+        changed = [index for index in seen if rows[index - offset] != self._pages.row(index)]
         self._pages.put(offset, rows)
         self._settle_cursor()
         self._refresh_rows(*changed)
@@ -332,6 +336,11 @@ class VirtualTable(ScrollView, can_focus=True):
         first = self.scroll_offset.y
         last = min(self._pages.row_count, first + self._visible_rows) - 1
         looked_at = {first // PAGE_ROWS, last // PAGE_ROWS, self._cursor_row // PAGE_ROWS}
+        # What comes next is there before somebody pages to it.
+        if last % PAGE_ROWS > AHEAD_ROWS and last // PAGE_ROWS < (self._pages.row_count - 1) // PAGE_ROWS:
+            looked_at.add(last // PAGE_ROWS + 1)
+        if first % PAGE_ROWS < PAGE_ROWS - AHEAD_ROWS and first >= PAGE_ROWS:
+            looked_at.add(first // PAGE_ROWS - 1)
         for page in self._pages.ask(sorted(looked_at)):
             self.post_message(self.PageWanted(page * PAGE_ROWS, PAGE_ROWS))
 

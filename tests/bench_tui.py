@@ -1,0 +1,246 @@
+"""Measure the table of runs with 100,000 runs of 20 metrics and 20 params: `just bench-tui`.
+
+The console runs in a real pseudo-terminal of 120x40; a figure is the time from the key to the bytes of the last line
+that it changes. Beside each stands a bare baseline of the same run: the smallest Textual program, Textual's DataTable,
+the query alone in DuckDB. Nothing here fails because a machine is busy; the load is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import select
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import duckdb
+
+from store import paths
+from tests import big_index
+from tests.bench import BARE_APP, resident_mib
+from tests.support import FOOTPLATE, Home, opened_home
+from tests.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+VISIBLE_ROWS: Final = 35
+"""Of the table at 120x40."""
+REPEATS: Final = 7
+SORTS: Final = ("metric", "duration", "step", "name", "project", "state", "no")
+"""What `s` goes through, from `started` on; names and projects begin at the smallest."""
+QUERIES: Final = (
+    "vit-b adam",
+    "val/acc > 0.5",
+    "lr < 1e-3 and optimizer = sgd",
+    "state:failed",
+    "tag:paper",
+    "best(val/loss) < 0.2",
+)
+BARE_QUERIES: Final[dict[str, str]] = {
+    "sort": """select run.no from run left join metric_latest latest on latest.run_no = run.no
+        and latest.key_id = run.primary_key_id order by latest.value desc nulls last limit 256""",
+    "filter": "select no from run where contains(search_text, 'vit-b') order by started_at_s desc limit 256",
+}
+DATA_TABLE: Final = """
+import sys
+from textual.app import App
+from textual.widgets import DataTable
+class Table(App):
+    def compose(self):
+        yield DataTable(cursor_type="row")
+    def on_mount(self):
+        table = self.query_one(DataTable)
+        table.add_columns(*(f"column {n}" for n in range(12)))
+        table.add_rows([(f"r{row}", *(f"{row % 97}.{n}" for n in range(11))) for row in range(int(sys.argv[1]))])
+        table.focus()
+Table().run()
+"""
+
+
+class RawTerminal(Terminal):
+    """Does not draw what it reads, which takes longer than what is measured."""
+
+    def read(self, timeout_s: float) -> bytes:
+        if not select.select([self._descriptor], [], [], timeout_s)[0]:
+            return b""
+        try:
+            data = os.read(self._descriptor, 1 << 16)
+        except OSError:
+            return b""
+        self.written += data
+        return data
+
+    def until(self, wanted: str, *, keys: str = "", timeout_s: float = 30.0) -> float:
+        """Press keys and read until a text comes; returns how long that took in ms."""
+        self.written = b""
+        began_s = time.perf_counter()
+        if keys:
+            self.type(keys)
+        pattern = re.compile(re.escape(wanted).encode() + rb"(?!\d)")
+        while not pattern.search(self.written):
+            if time.perf_counter() - began_s > timeout_s:
+                raise AssertionError(f"{wanted!r} never came")
+            self.read(0.05)
+        return (time.perf_counter() - began_s) * 1000
+
+
+class Line(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    values_ms: Sequence[float]
+    bound: str
+    beside: str
+
+    def text(self) -> str:
+        """Median and 95th percentile as a row of a Markdown table."""
+        ordered = sorted(self.values_ms)
+        p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+        figures = f"{statistics.median(ordered):.0f} | {p95:.0f}"
+        return f"| {self.name} | {figures} | {self.bound} | {self.beside} | {os.getloadavg()[0]:.2f} |"
+
+
+def first_frame_ms(argv: Sequence[str], home: Home, wanted: str, keys: str = "", then: str = "") -> tuple[float, float]:
+    """From exec to a text, and on to the text that keys pressed then lead to."""
+    terminal = RawTerminal(argv, home.environment(TERM="xterm-256color", COLORTERM="truecolor"))
+    terminal.until(wanted)
+    painted_ms = (time.perf_counter() - terminal.started_at_s) * 1000
+    if then:
+        terminal.until(then, keys=keys)
+    shown_ms = (time.perf_counter() - terminal.started_at_s) * 1000
+    terminal.close()
+    return painted_ms, shown_ms
+
+
+def label_on_line(home: Home, row: int, **query: object) -> str:
+    """The run on a row of the table, as the daemon says."""
+    found = home.client().runs(offset=row, limit=1, **query).rows  # type: ignore[arg-type]
+    return found[0].label if found else ""
+
+
+def start_up(home: Home) -> list[Line]:
+    """The first frame and the first rows, in turn with the smallest Textual program."""
+    newest = label_on_line(home, VISIBLE_ROWS - 1)
+    ours, bare = [], []
+    for _ in range(REPEATS):
+        ours.append(first_frame_ms([FOOTPLATE], home, "Triage", "2", newest))
+        bare.append(first_frame_ms([sys.executable, "-I", "-c", BARE_APP], home, "hello")[0])
+    beside = f"bare Textual program {statistics.median(bare):.0f} ms"
+    painted = [pair[0] for pair in ours]
+    return [
+        Line("first painted frame", painted, "<= 300", beside),
+        Line(
+            "rows of the table on the screen, by `2` at the first frame", [pair[1] for pair in ours], "<= 800", beside
+        ),
+    ]
+
+
+def pages(terminal: RawTerminal, newest_no: int, count: int) -> list[float]:
+    """Page after page from the top."""
+    return [terminal.until(f"r{newest_no - VISIBLE_ROWS * page}", keys="\x1b[6~") for page in range(1, count + 1)]
+
+
+def sorts(terminal: RawTerminal, home: Home) -> list[float]:
+    """Every order that `s` goes through."""
+    taken = []
+    for sort in SORTS:
+        wanted = label_on_line(home, VISIBLE_ROWS - 1, sort=sort, descending=sort not in ("name", "project"))
+        taken.append(terminal.until(wanted, keys="s"))
+        terminal.read_for(1.0)
+    return taken
+
+
+def filters(terminal: RawTerminal, home: Home, order: dict[str, object]) -> list[float]:
+    """Queries that are typed whole, from enter to the rows."""
+    taken = []
+    for query in QUERIES:
+        wanted = label_on_line(home, VISIBLE_ROWS - 1, text=query, **order)
+        terminal.type("/")
+        terminal.read_for(0.3)
+        taken.append(terminal.until(wanted, keys=f"{query}\r"))
+        terminal.read_for(1.5)
+        terminal.type("\x1b")
+        terminal.read_for(1.5)
+    return taken
+
+
+def data_table(home: Home, rows: int) -> list[float]:
+    """Page after page in Textual's own table; the first figure is how long it loads."""
+    terminal = RawTerminal([sys.executable, "-I", "-c", DATA_TABLE, str(rows)], home.environment(TERM="xterm-256color"))
+    taken = [terminal.until("r20 ")]
+    terminal.read_for(3.0)
+    for _ in range(20):
+        terminal.written = b""
+        began_s = time.perf_counter()
+        terminal.type("\x1b[6~")
+        while not terminal.read(0.15) and time.perf_counter() - began_s < 5:
+            pass
+        last_s = time.perf_counter()
+        while terminal.read(0.06):
+            last_s = time.perf_counter()
+        taken.append((last_s - began_s) * 1000)
+    terminal.close()
+    return taken
+
+
+def bare_query_ms(path: str, sql: str) -> float:
+    """A query alone, on a copy of the index."""
+    with duckdb.connect(path, read_only=True, config={"threads": "2"}) as connection:
+        taken = []
+        for _ in range(REPEATS):
+            began_s = time.perf_counter()
+            connection.execute(sql).fetchall()
+            taken.append((time.perf_counter() - began_s) * 1000)
+    return statistics.median(taken)
+
+
+def bench(home: Home, run_count: int, copy: str, say: Callable[[str], None]) -> None:
+    """Every figure, a line each."""
+    say("| figure | median ms | p95 ms | bound | beside | load |\n|---|---|---|---|---|---|")
+    home.client().runs(limit=1)
+    for line in start_up(home):
+        say(line.text())
+    terminal = RawTerminal([FOOTPLATE], home.environment(TERM="xterm-256color", COLORTERM="truecolor"))
+    terminal.until("Triage")
+    terminal.until(label_on_line(home, VISIBLE_ROWS - 1), keys="2")
+    terminal.read_for(2.0)
+    paged = pages(terminal, run_count, 40)
+    table = data_table(home, 10_000)
+    said = f"DataTable of 10,000 rows {statistics.median(table[1:]):.0f} ms, loaded in {table[0] / 1000:.1f} s"
+    say(Line("page down, 40 pages", paged, "<= 30", said).text())
+    terminal.type("g")
+    terminal.read_for(1.0)
+    sort_ms = bare_query_ms(copy, BARE_QUERIES["sort"])
+    say(Line("sort, seven orders", sorts(terminal, home), "<= 80", f"the query alone {sort_ms:.0f} ms").text())
+    filter_ms = bare_query_ms(copy, BARE_QUERIES["filter"])
+    taken = filters(terminal, home, {"sort": "no", "descending": True})
+    say(Line("filter, six queries, from enter", taken, "<= 80", f"one word alone {filter_ms:.0f} ms").text())
+    say(f"\nconsole, resident: {resident_mib(terminal.pid):.0f} MiB (bound 200)")
+    terminal.close()
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=100_000, help="how many (default: %(default)s)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="footplate-bench-") as name:
+        state = Path(name) / "state"
+        big_index.fill(str(state), options.runs)
+        copy = str(Path(name) / "copy.duckdb")
+        shutil.copyfile(paths.database_path(str(state)), copy)
+        with opened_home(state) as home:
+            os.environ["XDG_CONFIG_HOME"] = str(Path(name) / "config")
+            bench(home, options.runs, copy, lambda line: print(line, flush=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
