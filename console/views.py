@@ -67,9 +67,14 @@ def path_of(name: str) -> str:
     return os.path.join(folder(), f"{name}.toml")
 
 
-def exists(name: str) -> bool:
-    """Whether there is a file of a view."""
-    return os.path.exists(path_of(name))
+def default() -> View | Broken | None:
+    """The view that the table opens with; None where there is none."""
+    if not os.path.exists(path_of(DEFAULT_NAME)):
+        return None
+    try:
+        return read(DEFAULT_NAME)
+    except ViewError as error:
+        return Broken(DEFAULT_NAME, str(error))
 
 
 def names() -> list[str]:

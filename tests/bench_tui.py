@@ -83,7 +83,7 @@ class RawTerminal(Terminal):
         began_s = time.perf_counter()
         if keys:
             self.type(keys)
-        pattern = re.compile(re.escape(wanted).encode() + rb"(?!\d)")
+        pattern = re.compile(f"(?:{wanted})(?!\\d)".encode())
         while not pattern.search(self.written):
             if time.perf_counter() - began_s > timeout_s:
                 raise AssertionError(f"{wanted!r} never came")
@@ -148,11 +148,17 @@ def pages(terminal: RawTerminal, newest_no: int, count: int) -> list[float]:
 
 
 def sorts(terminal: RawTerminal, home: Home) -> list[float]:
-    """Every order that `s` goes through."""
+    """Every order that `s` goes through, until rows come that were not on the screen: the cursor follows its run."""
     taken = []
+    before = {row.label for row in home.client().runs(limit=256).rows}
     for sort in SORTS:
-        wanted = label_on_line(home, VISIBLE_ROWS - 1, sort=sort, descending=sort not in ("name", "project"))
-        taken.append(terminal.until(wanted, keys="s"))
+        rows = home.client().runs(limit=256, sort=sort, descending=sort not in ("name", "project")).rows
+        labels = {row.label for row in rows}
+        if new := labels - before:
+            taken.append(terminal.until("|".join(sorted(new)), keys="s"))
+        else:
+            terminal.type("s")
+        before = labels
         terminal.read_for(1.0)
     return taken
 

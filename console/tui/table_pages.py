@@ -6,6 +6,8 @@ from console.tui.table_layout import Row
 
 PAGE_ROWS = 256
 CACHED_PAGES = 16
+BEHIND_ROWS = 96
+"""So near its first row, the page before is wanted too; the one behind it as soon as somebody scrolls."""
 
 
 class TablePages:
@@ -42,6 +44,15 @@ class TablePages:
             oldest = next(iter(self._rows))
             del self._rows[oldest]
             self._fresh.discard(oldest)
+
+    def around(self, first: int, last: int, cursor_row: int) -> list[int]:
+        """The pages of the rows that are looked at, and those that may be looked at next."""
+        looked_at = {first // PAGE_ROWS, last // PAGE_ROWS, cursor_row // PAGE_ROWS}
+        if first and last // PAGE_ROWS < (self.row_count - 1) // PAGE_ROWS:
+            looked_at.add(last // PAGE_ROWS + 1)
+        if first % PAGE_ROWS < BEHIND_ROWS and first >= PAGE_ROWS:
+            looked_at.add(first // PAGE_ROWS - 1)
+        return sorted(looked_at)
 
     def ask(self, pages: Iterable[int]) -> list[int]:
         """Those of `pages` to be read now: neither fresh nor asked for already."""

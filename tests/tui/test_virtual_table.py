@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.table_layout import lay_out
+from console.tui.table_layout import LazyRow, lay_out
 from console.tui.theme import OKABE_DARK
 from console.tui.widgets.virtual_table import Cell, TableColumn, TableRow, VirtualTable
 from tests.tui.pilots import press, settle
@@ -349,3 +349,33 @@ def test_flexible_columns_share_what_is_left() -> None:
     assert [slot.index for slot in lay_out(columns, 18).slots] == [0, 1, 3]
     assert [slot.index for slot in lay_out(columns, 7).slots] == [3]
     assert lay_out(columns, 3).slots == ()
+
+
+def test_the_next_page_is_asked_for_before_somebody_pages_to_it() -> None:
+    async def check(app: TableApp, pilot: Pilot[None]) -> None:
+        await press(pilot, "pagedown", "pagedown")
+        assert [said["offset"] for said in app.seen(VirtualTable.PageWanted)] == [0, 256]
+        app.table.move_cursor(1050)
+        await settle(pilot)
+        assert {768, 1024, 1280} <= {said["offset"] for said in app.seen(VirtualTable.PageWanted)}
+
+    on_screen(names(2000), check)
+
+
+def test_cells_of_rows_that_nobody_sees_are_not_made() -> None:
+    made: list[int] = []
+
+    def row(number: int) -> LazyRow:
+        def make() -> tuple[Cell, ...]:
+            made.append(number)
+            return (Cell(f"r{number}"), Cell("name"), Cell("1"), Cell("2"))
+
+        return LazyRow(f"r{number}", make)
+
+    async def check(app: TableApp, pilot: Pilot[None]) -> None:
+        app.table.put_page(0, [row(number) for number in range(256)])
+        await settle(pilot)
+        assert app.lines()[1].startswith(">  r0     name")
+        assert max(made) < 20
+
+    on_screen(names(256), check, answers=False)

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
 PAGE_ROWS: Final = 256
+GLANCE_ROWS: Final = 64
+"""What a person sees first of another filter or order; the rest of the page follows."""
 COLUMNS_INTERVAL_S: Final = 10.0
 """Params that differ are asked for again that often while runs change; a new filter asks at once."""
 
@@ -142,7 +144,7 @@ class RunsScreen(FootplateScreen):
 
     def _ask_page(self, offset: int, limit: int) -> None:
         asking = asking_for_page(self._query_no, self.view, offset, limit, self._book.asked)
-        self.session.courier.ask(f"page:{offset}", self, asking)
+        self.session.courier.ask(f"page:{offset}:{limit}", self, asking)
 
     def on_page_arrived(self, message: PageArrived) -> None:
         """Show a page unless it answers a question that is no longer asked."""
@@ -297,15 +299,11 @@ class RunsScreen(FootplateScreen):
 
     def _open_default_view(self) -> None:
         """The view of that name, unless the console was opened with a filter."""
-        if self.filter_text or not views.exists(views.DEFAULT_NAME):
-            return
-        try:
-            view = views.read(views.DEFAULT_NAME)
-        except views.ViewError as error:
-            self.say(str(error), severe=True)
-            return
-        self.filter_text, self.sort, self.descending = view.filter.strip(), view.sort, view.descending
-        self._book.choose(view.columns)
+        view = None if self.filter_text else views.default()
+        if isinstance(view, View):
+            self.apply_view(view)
+        elif view is not None:
+            self.say(view.problem, severe=True)
 
     def action_views(self) -> None:
         """Choose a view, keep this one, delete one."""
@@ -323,7 +321,7 @@ class RunsScreen(FootplateScreen):
 
     def _fetch_first_page(self, client: Client, text: str) -> TablePage:
         """Of a query that is being typed; runs in the thread of the courier."""
-        return fetch_page(client, self.view._replace(filter=text), 0, PAGE_ROWS, self._book.asked)
+        return fetch_page(client, self.view._replace(filter=text), 0, GLANCE_ROWS, self._book.asked)
 
     def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""
@@ -387,6 +385,8 @@ class RunsScreen(FootplateScreen):
     def _start_query(self) -> None:
         self._forget_pages()
         self._show_title()
+        if self._table.row_count and not self._table.scroll_offset.y:
+            self._ask_page(0, GLANCE_ROWS)
         self.refresh_data()
 
     def action_back(self) -> None:

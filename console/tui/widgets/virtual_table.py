@@ -18,8 +18,6 @@ from console.tui.widgets.table_painter import TablePainter, slot_at
 __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
 
 MARK_CELL = 1
-AHEAD_ROWS = 160
-"""Rows into a page after which the next one is asked for too; as far from its end, the one before."""
 
 
 class VirtualTable(ScrollView, can_focus=True):
@@ -335,13 +333,7 @@ class VirtualTable(ScrollView, can_focus=True):
             return
         first = self.scroll_offset.y
         last = min(self._pages.row_count, first + self._visible_rows) - 1
-        looked_at = {first // PAGE_ROWS, last // PAGE_ROWS, self._cursor_row // PAGE_ROWS}
-        # What comes next is there before somebody pages to it.
-        if last % PAGE_ROWS > AHEAD_ROWS and last // PAGE_ROWS < (self._pages.row_count - 1) // PAGE_ROWS:
-            looked_at.add(last // PAGE_ROWS + 1)
-        if first % PAGE_ROWS < PAGE_ROWS - AHEAD_ROWS and first >= PAGE_ROWS:
-            looked_at.add(first // PAGE_ROWS - 1)
-        for page in self._pages.ask(sorted(looked_at)):
+        for page in self._pages.ask(self._pages.around(first, last, self._cursor_row)):
             self.post_message(self.PageWanted(page * PAGE_ROWS, PAGE_ROWS))
 
     def _settle_cursor(self) -> None:
