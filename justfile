@@ -59,6 +59,10 @@ bench-readers *ARGS:
 old-runs *ARGS:
     uv run python -m tests.old_runs {{ ARGS }}
 
+# Do what docs/tour.md says from an empty environment, on a folder that `just old-runs` has filled
+tour *ARGS:
+    uv run python -m tests.tour {{ ARGS }}
+
 # Have the trackers' own libraries write runs, import them, and compare with what those libraries say
 writers *ARGS:
     uv run pytest -m slow tests/test_writers.py {{ ARGS }}
