@@ -82,6 +82,7 @@ SLOW_FILES = frozenset(
         "test_uninstall",
         "test_watcher",
         "test_zero_config",
+        "tui/test_hang_up",
         "tui/test_hostile",
     )
 )

@@ -164,20 +164,20 @@ class FootplateApp(GuardedApp):
         if unsent:
             words = "an unsent note is" if unsent == 1 else f"{unsent} unsent notes are"
             self.front.say(f"{words} kept: open a note at the run to go on")
-        endings.heed_signals(self._settle_memory, self.exit)
 
     def _keep(self) -> None:
         if self._memory is not None:
             self._content = recalling.content_of(self, self._content)
             self._memory.offer(self._content)
 
-    def _settle_memory(self) -> None:
+    def settle_memory(self) -> None:
+        """Keep what the screens show now: it is the end."""
         if self._memory is not None:
             self._memory.settle(recalling.content_of(self, self._content))
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; what the screens show now is kept."""
-        self._settle_memory()
+        self.settle_memory()
         super().exit(result, return_code, message)
 
     def on_run_recalled(self, message: RunRecalled) -> None:
@@ -373,5 +373,6 @@ def run_tui(
         suspect=suspect,
         kept=kept,
     )
-    app.run(mouse=settings.mouse)
+    with endings.heeded(app.settle_memory, app.exit):
+        app.run(mouse=settings.mouse)
     return app.return_code or 0

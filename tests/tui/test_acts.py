@@ -17,6 +17,7 @@ from console.tui.screens.note import NOTE_MAX_CHARACTERS, NoteScreen
 from console.tui.screens.tag import TagScreen, split_words
 from console.tui.widgets.prompt import FIELD_MAX_CHARACTERS, FieldInput, PromptInput
 from console.tui.widgets.text_box import TextBox, typed_text
+from tests.tui.answers import MADE
 from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
 from tests.tui.stand_in import Box, example_box
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from console.client import Client
     from console.tui.app import FootplateApp
-
-MADE = {"runs": [{"id": "01K70000000000000000000230", "no": 230, "name": "again", "state": "queued", "reason": ""}]}
 
 
 def body(box: Box, path: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.containers import Vertical
@@ -14,40 +14,15 @@ from console.tui.screens.job import JobScreen
 from console.tui.screens.jobs import JobsScreen
 from console.tui.widgets.prompt import FieldInput
 from console.tui.widgets.text_box import TextBox
+from tests.tui.answers import COMMAND, WORDS, clone_answer, job_answer
 from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
+from tests.tui.project_boxes import project
 from tests.tui.stand_in import Box, example_box
-from tests.tui.test_acts import MADE, named, notices, put_cursor
-from tests.tui.test_projects_screen import project
+from tests.tui.test_acts import named, notices, put_cursor
 from tests.tui.test_snapshots import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from textual.pilot import Pilot
-
-COMMAND = "python train.py --lr 0.1 --note 'two words'"
-WORDS = ["python", "train.py", "--lr", "0.1", "--note", "two words"]
-
-
-def clone_answer(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the daemon says of the command above."""
-    if not body.get("plan"):
-        return MADE
-    words = body.get("argv") or WORDS
-    changed = [[["0.1"], [words[3]]]] if words[3] != "0.1" else []
-    params = [["lr", "0.1", words[3]]] if changed else []
-    return {"command": COMMAND, "changes": changed, "params": params, "name": "train.py", "folder": "/home/ana/churn"}
-
-
-def job_answer(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the daemon says of the job below."""
-    if not body.get("plan"):
-        return MADE
-    lr = body["params"].get("lr", "0.1")
-    if lr == "x y":
-        raise DaemonRefused("lr cannot be 'x y'", "a number", 400)
-    notes = ["eval will not follow by itself: footplate.toml is not trusted yet"] if body["followers"] else []
-    return {"command": f"python train.py --lr {lr}", "name": "train", "typical_s": 95.0, "notes": notes, "run_count": 1}
 
 
 def box_with_jobs() -> Box:
