@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ SLOW_FILES = frozenset(
     for name in (
         "gpu/test_daemon_cards",
         "jobs/test_causes",
+        "jobs/test_log_holes",
         "jobs/test_log_limit",
         "jobs/test_supervisor_adopt",
         "jobs/test_supervisor_groups",
@@ -32,6 +35,9 @@ SLOW_FILES = frozenset(
         "jobs/test_tree_kill",
         "project/test_capture",
         "project/test_fingerprint",
+        "project/test_fingerprint_cache",
+        "project/test_fingerprint_command",
+        "project/test_fingerprint_obstacles",
         "project/test_isolation",
         "project/test_runs_and_code",
         "store/test_archive",
@@ -44,17 +50,25 @@ SLOW_FILES = frozenset(
         "store/test_dvclive_reader",
         "store/test_lightning_reader",
         "store/test_mlflow_reader",
+        "store/test_mlflow_files_reader",
+        "store/test_mlflow_sqlite_reader",
         "store/test_pinned_pattern",
         "store/test_series",
         "store/test_tensorboard_reader",
+        "store/test_tensorboard_damage",
+        "store/test_tensorboard_values",
         "store/test_trackio_reader",
         "store/test_trainer_state_reader",
         "store/test_wandb_reader",
+        "store/test_wandb_damage",
+        "store/test_wandb_values",
         "test_adopt",
         "test_attempts",
         "test_audit",
         "test_artifacts",
-        "test_bad_output",
+        "test_bad_logs",
+        "test_bad_metrics",
+        "test_terminal_output",
         "test_fuzz_readers",
         "test_importing",
         "test_reparse",
@@ -71,6 +85,7 @@ SLOW_FILES = frozenset(
         "test_life_of_data",
         "test_network_home",
         "test_people",
+        "test_people_journal",
         "test_quiet_runs",
         "test_rebuild",
         "test_remote",
@@ -101,3 +116,29 @@ def home(tmp_path: Path) -> Iterator[Home]:
     """A state directory of its own, named by FOOTPLATE_HOME; its daemon and runs end with the test."""
     with opened_home(tmp_path / "state") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """One home for those tests of a module that must not end its daemon."""
+    with opened_home(tmp_path_factory.mktemp("shared") / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def house(shared: Home) -> Iterator[Home]:
+    """The shared home; whatever happened, the daemon must be the same one afterwards and able to work."""
+    shared.client().status()
+    before = shared.daemon_pid()
+    yield shared
+    assert shared.daemon_pid() == before
+    assert shared.client().status().notice == ""
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="footplate-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

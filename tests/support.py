@@ -277,3 +277,8 @@ def opened_home(path: Path) -> Iterator[Home]:
             os.environ.pop("FOOTPLATE_HOME", None)
         else:
             os.environ["FOOTPLATE_HOME"] = before
+
+
+def run_count(home: Home) -> int:
+    """How many runs there are."""
+    return home.client().runs().total_count

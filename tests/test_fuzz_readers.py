@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from store.readers import wandb_log
-from tests import fuzz_readers
+from tests import fuzz_inputs, fuzz_readers
 from tests.store.foreign_files import chunked, framed
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def test_damage_of_any_kind_ends_no_reader(tmp_path: Path, reader: str) -> None:
 
 
 def test_records_are_taken_out_of_their_frames() -> None:
-    for data in fuzz_readers.bases("tensorboard"):
-        assert b"".join(map(framed, fuzz_readers.event_records(data))) == data
-    for data in fuzz_readers.bases("wandb"):
-        again = chunked(*fuzz_readers.log_records(data))
+    for data in fuzz_inputs.bases("tensorboard"):
+        assert b"".join(map(framed, fuzz_inputs.event_records(data))) == data
+    for data in fuzz_inputs.bases("wandb"):
+        again = chunked(*fuzz_inputs.log_records(data))
         assert data.startswith(again[: 32768 - 7]) or again.startswith(data)
 
 
@@ -52,5 +52,5 @@ def test_the_same_number_makes_the_same_input(tmp_path: Path) -> None:
     for reader in fuzz_readers.READERS:
         for name in ("one", "other"):
             fuzz_readers.attempt(reader, SEED, 5, tmp_path / name)
-        one, other = (fuzz_readers.path_in(reader, tmp_path / name)[0].read_bytes() for name in ("one", "other"))
+        one, other = (fuzz_inputs.path_in(reader, tmp_path / name)[0].read_bytes() for name in ("one", "other"))
         assert one == other

@@ -28,15 +28,15 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from console import client as client_module
 from console.client import Client, ClientError
 from console.protocol import ENDED_STATES
-from store import database, paths
 from tests import killpoints
 from tests.support import FOOTPLATE, WAIT_S, Home, opened_home, wait_until
 from tests.terminal import Terminal
+from tests.torture_witnesses import JOB, SHORT, TAKEOVER_LIMIT_S, Accepted, Findings, compared, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from console.protocol import RunDetail
 
 JOBS = 4
-METRICS_PER_STEP = 20
-STEP_INTERVAL_S = 0.005
-TAKEOVER_LIMIT_S = 1.0
 POINT_TIMEOUT_S = 4.0
 """How long a victim may take to come to its point; then it is killed where it is."""
 VICTIMS = {
@@ -60,52 +57,6 @@ VICTIMS = {
 """What is killed, and how often of a hundred times."""
 LOST = ("failed", None, "supervisor_lost")
 """State, exit code and kind of cause of a run whose supervisor did not live to record the end."""
-
-JOB = f"""
-import json, os, sys, time
-folder, number, exit_code, enough = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-with open(f"{{folder}}/started", "a") as started:
-    started.write(f"job-{{number}}\\n")
-metrics = os.open(os.environ["FOOTPLATE_METRICS"], os.O_WRONLY | os.O_APPEND)
-witness = os.open(f"{{folder}}/witness-{{number}}", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-step = 0
-while not os.path.exists(enough):
-    line = json.dumps({{"step": step, **{{f"m{{i:02d}}": step + i / 100 for i in range({METRICS_PER_STEP})}}}}) + "\\n"
-    assert os.write(metrics, line.encode()) == len(line)
-    os.write(1, f"step={{step}} printed={{step}}\\n".encode())
-    os.write(witness, f"{{step}}\\n".encode())
-    step += 1
-    time.sleep({STEP_INTERVAL_S})
-sys.exit(exit_code)
-"""
-SHORT = 'echo "$1" >> "$2/started"; exit "$3"'
-
-
-class Accepted(NamedTuple):
-    """A command that was accepted and what it must come to."""
-
-    run_id: str
-    mark: str
-    exit_code: int
-
-
-class Findings(NamedTuple):
-    """What the witnesses say against the index."""
-
-    steps: int
-    points: int
-    lost: int
-    doubled: int
-    twice: int
-    wrong: int
-    kills: dict[str, int]
-    short_commands: int
-    takeovers_s: list[float]
-
-    @property
-    def sound(self) -> bool:
-        """Nothing lost, doubled, started twice or misjudged."""
-        return not (self.lost or self.doubled or self.twice or self.wrong)
 
 
 class Torture:
@@ -403,53 +354,12 @@ class Torture:
         self.home.end_daemon()
         for process in self.specials:
             process.wait()
-        opened = database.open_database(paths.database_path(self.home.path))
-        steps = points = lost = doubled = 0
-        with opened.reading() as cursor:
-            for number, run_id in self.job_ids.items():
-                witness = self.folder / f"witness-{number}"
-                witnessed = (
-                    [int(line) for line in witness.read_text(encoding="utf-8").split()] if witness.exists() else []
-                )
-                rows = cursor.execute(COMPARED, [run_id]).fetchall()
-                found = {step: (from_file, printed, distinct) for step, from_file, printed, distinct in rows}
-                wanted = (METRICS_PER_STEP, 1, METRICS_PER_STEP + 1)
-                lost += sum(found.get(step, (0, 0, 0))[2] < wanted[2] for step in witnessed)
-                doubled += sum(entry[0] > wanted[0] or entry[1] > wanted[1] for entry in found.values())
-                steps += len(witnessed)
-                points += sum(entry[0] + entry[1] for entry in found.values())
-            total = cursor.execute("select coalesce(sum(point_count), 0) from metric_latest").fetchone()
-            # The counts beside the latest values must agree with the points themselves.
-            doubled += total is not None and int(total[0]) != points
-        opened.close()
-        return steps, points, lost, doubled
-
-
-COMPARED = """
-    select step, count(*) filter (name <> 'printed'), count(*) filter (name = 'printed'),
-        count(distinct (key_id, value))
-    from metric join metric_key on metric_key.id = key_id
-    where run_no = (select no from run where id = ?) group by step
-"""
+        return compared(self.home.path, self.folder, self.job_ids)
 
 
 def torture(home: Home, folder: Path, kills: int, seed: int) -> Findings:
     """Kill `kills` times in a home of its own and count; `folder` is for the witnesses."""
     return Torture(home, folder, seed).run(kills)
-
-
-def report(findings: Findings, load_before: float) -> str:
-    """The figures as one paragraph."""
-    ordered = sorted(findings.takeovers_s) or [float("nan")]
-    median_s = statistics.median(ordered)
-    load = f"load before {load_before:.2f}, after {os.getloadavg()[0]:.2f}"
-    took = f"p50 {median_s * 1000:.0f} ms, max {ordered[-1] * 1000:.0f} ms"
-    victims = ", ".join(f"{count} {victim}" for victim, count in sorted(findings.kills.items()))
-    return f"""\
-kills {sum(findings.kills.values())} ({victims})
-acknowledged steps {findings.steps}, points in the index {findings.points}, commands accepted {findings.short_commands}
-lost {findings.lost}, doubled {findings.doubled}, started twice {findings.twice}, wrong final states {findings.wrong}
-next answered query after a kill: {took} (bound p50 {TAKEOVER_LIMIT_S * 1000:.0f} ms); {load}"""
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from console.jobs.exit_cause import KINDS
-from tests import causes
+from tests import cause_stages, causes
 from tests.support import opened_home
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def test_a_cause_is_named_right(house: Home, tmp_path: Path, case: causes.Case) -> None:
     try:
         seen = case.produce(causes.stage_for(house, tmp_path / "work"))
-    except causes.Unavailable as why:
+    except cause_stages.Unavailable as why:
         pytest.skip(str(why))
     print(f"{case.name}: {seen}")
     assert case.wrong(seen) == ""
@@ -40,7 +40,7 @@ def test_every_kind_of_cause_is_among_them() -> None:
 
 def test_the_table_says_what_is_wrong_and_what_could_not_be_produced() -> None:
     case = causes.CASES[0]
-    good = causes.Seen("finished", 0, "", "ok", "", "")
+    good = cause_stages.Seen("finished", 0, "", "ok", "", "")
     bad = good._replace(kind="exception")
     shown = causes.table([(case, good, case.wrong(good)), (case, bad, case.wrong(bad)), (case, None, "no root")])
     assert "right" in shown

@@ -1,9 +1,8 @@
-"""The limit of a log: what is cut out, what never is, and how a log with a hole is read."""
+"""The limit of a log: what is cut out, and what never is."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import json
 import os
@@ -16,57 +15,15 @@ import pytest
 
 from console.daemon import log_files
 from console.jobs.log_limit import HEAD_BYTES, LogLimit, end_of_log_record
-from store import derive, journal
+from store import journal
+from tests.jobs.limited_logs import LINE, LINE_BYTES, MIB, Log, can_punch, hole_of
 from tests.support import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from console.protocol import LogLine
     from tests.support import Home
-
-MIB = 1 << 20
-LINE = b"step=%08d loss=0.51234567 val_loss=0.76543210 acc=0.9876543\n"
-LINE_BYTES = len(LINE % 0)
-
-
-class Log:
-    """A run directory with a log, and a journal of what a daemon would have read."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = str(folder)
-        self.path = f"{self.folder}/output.log"
-        self.written = 0
-        self._journal = journal.Journal(f"{self.folder}/derived.jsonl")
-        with open(self.path, "wb"):
-            pass
-
-    def write(self, size_bytes: int) -> None:
-        """Append whole lines."""
-        with open(self.path, "ab") as file:
-            lines = b"".join(
-                LINE % (self.written // LINE_BYTES + index) for index in range(size_bytes // LINE_BYTES + 1)
-            )
-            self.written += file.write(lines)
-
-    def read_by_daemon(self, end: int | None = None) -> None:
-        """Record that the log was looked at up to `end`, else to its end."""
-        self._journal.append(
-            [
-                {"kind": "metrics", "end": 1, "generation": 0},
-                {"kind": "log", "end": self.written if end is None else end},
-            ]
-        )
-
-    @property
-    def used_bytes(self) -> int:
-        """Disk space."""
-        return os.stat(self.path).st_blocks * 512
-
-    def close(self) -> None:
-        """End the journal."""
-        self._journal.close()
 
 
 @pytest.fixture
@@ -77,17 +34,6 @@ def log(tmp_path: Path) -> Iterator[Log]:
         pytest.skip(f"the file system of {tmp_path} cannot give back the middle of a file")
     yield made
     made.close()
-
-
-def can_punch(folder: Path) -> bool:
-    """Whether the file system there has FALLOC_FL_PUNCH_HOLE."""
-    path = folder / "probe"
-    path.write_bytes(b"x" * 8192)
-    library = ctypes.CDLL(None)
-    with path.open("r+b") as file:
-        done = library.fallocate64(file.fileno(), 3, ctypes.c_int64(0), ctypes.c_int64(4096))
-    path.unlink()
-    return bool(done == 0)
 
 
 def test_a_log_of_64_mib_limited_to_16_takes_16_with_head_tail_and_offsets_intact(log: Log) -> None:
@@ -282,80 +228,6 @@ def test_a_real_file_system_that_cannot(tmp_path: Path) -> None:
         assert log.used_bytes >= 6 * MIB
 
 
-def test_a_hole_is_one_line_forward_backward_and_in_pages_of_any_size(log: Log) -> None:
-    log.write(12 * MIB)
-    punched(log)
-    start, end = hole_of(log.path)
-    shown = f"… {(end - start) / MIB:.1f} MiB cut out here (log limit) …"
-    for max_bytes in (1, 100, 65536, 1 << 20):
-        page = log_files.read_page(log.path, start=start - 100, before=None, max_bytes=300, ended=True)
-        texts = {line.offset_bytes: line.text for line in page.lines}
-        assert texts[start] == shown
-        assert not any("\0" in text for text in texts.values())
-        page = log_files.read_page(log.path, start=start + 77, before=None, max_bytes=max_bytes, ended=True)
-        assert (page.start_bytes, page.lines[0].text) == (start, shown)
-        before = log_files.read_page(log.path, start=None, before=end, max_bytes=max_bytes, ended=True)
-        assert before.end_bytes == end
-        assert before.lines[-1].text == shown
-        behind = log_files.read_page(log.path, start=end, before=None, max_bytes=100, ended=True)
-        assert behind.start_bytes == end
-        assert behind.lines[0].text == raw_line(log.path, end)
-    everything: list[LogLine] = []
-    position = 0
-    while position < log.written:
-        page = log_files.read_page(log.path, start=position, before=None, max_bytes=1 << 20, ended=True)
-        assert page.start_bytes == position
-        everything += page.lines
-        position = page.end_bytes
-    assert [line.text for line in everything].count(shown) == 1
-    backwards: list[LogLine] = []
-    position = log.written
-    while position > 0:
-        page = log_files.read_page(log.path, start=None, before=position, max_bytes=1 << 20, ended=True)
-        assert page.end_bytes == position
-        backwards[:0] = page.lines
-        position = page.start_bytes
-    assert backwards == everything
-
-
-def test_search_and_raw_reading_pass_over_a_hole_of_a_terabyte_at_once(log: Log) -> None:
-    log.write(2 * MIB)
-    os.truncate(log.path, 1 << 40)
-    with open(log.path, "ab") as file:
-        file.write(b"\nthe needle\n")
-    start, end = hole_of(log.path)
-    hit = log_files.search(log.path, "needle", start=0, backward=False)
-    assert hit.offset_bytes == (1 << 40) + 1
-    back = log_files.search(log.path, "step=00000000", start=1 << 40, backward=True)
-    assert back.offset_bytes == 0
-    pieces, position = [], 0
-    while True:
-        piece = log_files.read_raw(log.path, position, 1 << 20)
-        pieces.append((position, piece.data))
-        position = piece.end_bytes
-        if piece.at_end:
-            break
-    assert position == (1 << 40) + 12
-    assert [at for at, _ in pieces][-2:] == [start, end]
-    assert sum(len(data) for _, data in pieces) < 3 * MIB
-
-
-def test_points_before_and_behind_a_hole_are_read_and_nothing_in_it(log: Log) -> None:
-    log.write(12 * MIB)
-    punched(log)
-    start, end = hole_of(log.path)
-    os.unlink(f"{log.folder}/derived.jsonl")
-    state = derive.open_derivation("run", log.folder)
-    while derive.derive(state, 1, final=True):
-        pass
-    state.close()
-    ends = [record["end"] for record in derive.records(f"{log.folder}/derived.jsonl") if "values" in record]
-    assert len(ends) == len(set(ends))
-    assert max(each for each in ends if each <= start) > start - 2 * LINE_BYTES
-    assert min(each for each in ends if each > start) <= end + 2 * LINE_BYTES
-    assert max(ends) == log.written
-
-
 def test_a_run_keeps_its_log_within_its_limit_and_its_points_in_the_index(home: Home) -> None:
     run_id = home.python(CHATTY, options={"log_limit_bytes": 16 * MIB})
     detail = home.wait_ended(run_id)
@@ -386,21 +258,6 @@ print("done")
 """
 
 
-def punched(log: Log) -> None:
-    """Cut the middle out as a supervisor would."""
-    log.read_by_daemon()
-    limit = LogLimit(log.folder, log.path, 4 * MIB)
-    limit.look()
-    assert log.used_bytes <= 4 * MIB
-
-
-def hole_of(path: str) -> tuple[int, int]:
-    """Start and end of the first hole."""
-    with open(path, "rb") as file:
-        start = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
-        return start, os.lseek(file.fileno(), start, os.SEEK_DATA)
-
-
 @contextlib.contextmanager
 def ramfs(folder: Path) -> Iterator[Path]:
     """A mounted ramfs, which has no holes; skips where it cannot be had."""
@@ -412,10 +269,3 @@ def ramfs(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", folder], check=True)
-
-
-def raw_line(path: str, offset: int) -> str:
-    """The text from a byte to the end of its line."""
-    with open(path, "rb") as file:
-        file.seek(offset)
-        return file.readline().decode().rstrip("\n")
