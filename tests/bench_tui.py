@@ -166,8 +166,15 @@ def sorts(terminal: RawTerminal, home: Home) -> list[float]:
 def filters(terminal: RawTerminal, home: Home, order: dict[str, object]) -> list[float]:
     """Queries that are typed whole, from enter to the rows."""
     taken = []
+    before = {row.label for row in home.client().runs(limit=256, **order).rows}  # type: ignore[arg-type]
     for query in QUERIES:
-        wanted = label_on_line(home, VISIBLE_ROWS - 1, text=query, **order)
+        found = home.client().runs(limit=VISIBLE_ROWS, text=query, **order).rows  # type: ignore[arg-type]
+        wanted = "|".join(sorted({row.label for row in found} - before))
+        if not wanted:
+            continue
+        # The cursor follows its run, and with it goes what is in view.
+        terminal.type("g")
+        terminal.read_for(0.5)
         terminal.type("/")
         terminal.read_for(0.3)
         taken.append(terminal.until(wanted, keys=f"{query}\r"))
