@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from store import journal, journal_json
 from store.readers.foreign import Artifact, Column, ForeignRun, MetricFinal
@@ -32,6 +32,19 @@ FORMAT: Final = 1
 STRETCH_BYTES: Final = 8 << 20
 _NOT_FACTS: Final = ("points", "from_start")
 _FACTS: Final = tuple(each.name for each in fields(ForeignRun) if each.name not in _NOT_FACTS)
+_FACTS_SET: Final = frozenset(_FACTS)
+Facts: TypeAlias = dict[str, Any]
+"""A run without its points, by the fields of `ForeignRun`. A metric is `[last, step, at_us, minimum, maximum, count]`;
+a last value that is not finite is a text that float() reads."""
+
+
+class Points(NamedTuple):
+    """New points of a run, as JSON carries them."""
+
+    columns: dict[str, Any]
+    """Steps, times and values by key."""
+    from_start: bool
+    """They are all there are."""
 
 
 def folder_of(home: str, import_id: str) -> str:
@@ -53,8 +66,24 @@ def path_of(home: str, import_id: str) -> str:
 def facts_of(run: ForeignRun) -> dict[str, Any]:
     """A run without its points, as JSON can carry it."""
     facts = {name: getattr(run, name) for name in _FACTS}
-    facts["metrics"] = {key: encoded(final) for key, final in run.metrics.items()}
+    is_finite = math.isfinite
+    facts["metrics"] = {
+        key: list(final) if is_finite(final[0]) else encoded(final) for key, final in run.metrics.items()
+    }
     facts["artifacts"] = [list(each) for each in run.artifacts]
+    return facts
+
+
+def checked_facts(facts: dict[str, Any]) -> Facts:
+    """What `facts_of` wrote down, as it is. Raises TypeError, ValueError, KeyError for anything else.
+
+    Thousands of runs come in at once, so they are not made objects of on their way to the index.
+    """
+    if not facts.keys() >= _FACTS_SET:
+        return facts_of(run_of(facts))  # of a version that knew fewer
+    for name in ("key", "tracker", "path", "signature", "said"):
+        if not isinstance(facts[name], str):
+            raise TypeError(f"{name} is {facts[name]!r}, not a text")
     return facts
 
 
@@ -124,9 +153,9 @@ def as_dict(run: ForeignRun) -> dict[str, Any]:
     return facts_of(run) | {"points": columns_of(run.points), "from_start": run.from_start}
 
 
-def from_dict(record: dict[str, Any]) -> ForeignRun:
-    """The inverse of `as_dict`. Raises TypeError, ValueError, KeyError."""
-    run = run_of(record)
-    run.points = points_of(record["points"])
-    run.from_start = bool(record["from_start"])
-    return run
+def points_in(record: dict[str, Any]) -> Points:
+    """Take the points out of what `as_dict` made; facts remain. Raises TypeError, KeyError for anything else."""
+    points = Points(record.pop("points"), bool(record.pop("from_start")))
+    if not isinstance(points.columns, dict):
+        raise TypeError("points are in columns by key")
+    return points

@@ -6,39 +6,22 @@ Everything of a chunk is in one transaction with how far the journal was read, s
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store import import_journal, metric_pins, twins
-from store.imported_points import clear_log, insert_finals, put_points
+from store.imported_points import clear_log, delete_finals, insert_finals, put_points
+from store.imported_rows import Taken, primary_of, put_runs, refresh_runs
 from store.ingest import TABLES_BY_RUN_NO
-from store.points import FOREIGN_SOURCE
-from store.primary_metric import choose_primary, guess_goal
-from store.run_rows import insert_runs, update_runs
+from store.run_rows import update_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
     from store.ingest import Index
-    from store.readers.foreign import ForeignRun
 
 RECORDS_AT_ONCE: Final = 2000
 POINTS_AT_ONCE: Final = 1_000_000
-SEARCH_MAX_CHARACTERS: Final = 20_000
-
-
-class Taken(NamedTuple):
-    """A run as it stands in the journal."""
-
-    id: str
-    no: int
-    import_id: str
-    place: str
-    project: str
-    state: str
-    cause: str
-    run: ForeignRun
 
 
 class Known(NamedTuple):
@@ -118,9 +101,9 @@ def put(
     for record in records:
         kind = record["kind"]
         if kind == "run":
-            run = import_journal.run_of(record["facts"])
+            facts = import_journal.checked_facts(record["facts"])
             place, project, state, cause = record["place"], record["project"], record["state"], record["cause"]
-            runs[record["id"]] = Taken(record["id"], record["no"], import_id, place, project, state, cause, run)
+            runs[record["id"]] = Taken(record["id"], record["no"], import_id, place, project, state, cause, facts)
         elif kind == "points":
             points.append(record)
         elif kind == "joined":
@@ -137,7 +120,7 @@ def put(
             forget(cursor, record["id"])
             cursor.execute("insert into import_forgotten values (?, ?, ?)", [import_id, record["place"], record["key"]])
         if runs:
-            (_refresh_runs if passing else _put_runs)(cursor, index, list(runs.values()))
+            (refresh_runs if passing else put_runs)(cursor, index, list(runs.values()))
         for record in joined.values():
             _join(cursor, index, import_id, record)
         for record in (each for each in records if each["kind"] == "twin"):
@@ -167,15 +150,15 @@ def _put_twin(cursor: Cursor, import_id: str, record: Mapping[str, Any]) -> None
 
 def _join(cursor: Cursor, index: Index, import_id: str, record: Mapping[str, Any]) -> None:
     """Put where the metrics of a tracker stand under the run of our own that wrote them."""
-    run, no = import_journal.run_of(record["facts"]), record["no"]
-    twins.put(cursor, import_id, record, run.params)
-    clear_log(cursor, index, no, list(run.metrics))
-    cursor.execute("delete from metric_latest where source = ? and run_no = ?", [FOREIGN_SOURCE, no])
-    insert_finals(cursor, index, [(no, key, final) for key, final in run.metrics.items()])
+    facts, no = import_journal.checked_facts(record["facts"]), record["no"]
+    twins.put(cursor, import_id, record, facts["params"])
+    clear_log(cursor, index, no, list(facts["metrics"]))
+    delete_finals(cursor, [no])
+    insert_finals(cursor, index, [(no, facts["metrics"])])
     keys = cursor.execute(
         "select name from metric_latest latest join metric_key key on key.id = latest.key_id where run_no = ?", [no]
     ).fetchall()
-    primary = _primary_of(index, frozenset(key for (key,) in keys))
+    primary = primary_of(index, frozenset(key for (key,) in keys))
     if primary["primary_key_id"] is not None:
         update_runs(cursor, [(record["of"], primary | {"primary_source": "guessed"})])
         metric_pins.apply_to_runs(cursor, [record["of"]])
@@ -209,130 +192,3 @@ SET_STATE: Final = """
     update run set state = ?, cause = ?, ended_at_s = coalesce(ended_at_s, greatest(written_at_s, started_at_s))
     where id = ?
 """
-
-
-def columns_of(taken: Taken) -> dict[str, Any]:
-    """The columns of a run that its tracker tells."""
-    run = taken.run
-    ended_at_s = run.ended_at_s
-    if ended_at_s is None and taken.state != "running":
-        ended_at_s = run.written_at_s or None
-    started_at_s = run.started_at_s
-    name = run.name or os.path.basename(run.path.rstrip("/")) or run.key
-    texts = [name, taken.project, run.group, run.tracker, run.command, run.key]
-    texts += [f"{key}={value}" for key, value in run.params.items()]
-    return {
-        "id": taken.id,
-        "no": taken.no,
-        "name": name,
-        "project": taken.project,
-        "state": taken.state,
-        "cause": taken.cause,
-        "evidence": "\n".join(run.problems),
-        "command": run.command,
-        "argv": "[]",
-        "working_dir": run.working_dir,
-        "host": run.host,
-        "params": json.dumps(run.params),
-        "created_at_s": started_at_s if started_at_s is not None else run.written_at_s,
-        "started_at_s": started_at_s,
-        "ended_at_s": max(ended_at_s, started_at_s or 0.0) if ended_at_s is not None else None,
-        "exit_code": run.exit_code,
-        "search_text": "\n".join(texts).lower()[:SEARCH_MAX_CHARACTERS],
-        "tracker": run.tracker,
-        "source_path": run.path,
-        "source_group": run.group,
-        "written_at_s": run.written_at_s,
-        "import_id": taken.import_id,
-        "import_place": taken.place,
-        "import_key": run.key,
-        "import_signature": run.signature,
-        "import_state": run.said,
-    }
-
-
-def _put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
-    ids = [each.id for each in runs]
-    there = {
-        row[0]
-        for row in cursor.execute(
-            "select id from run where id in (select unnest($ids::varchar[]))", {"ids": ids}
-        ).fetchall()
-    }
-    primaries: dict[frozenset[str], dict[str, Any]] = {}
-    rows = []
-    for taken in runs:
-        keys = frozenset(taken.run.metrics)
-        if keys not in primaries:
-            primaries[keys] = _primary_of(index, keys)
-        rows.append(columns_of(taken) | primaries[keys])
-    new = [row for row in rows if row["id"] not in there]
-    if new:
-        insert_runs(cursor, new)
-    if there:
-        # Columns that people set (pin, archive) stay.
-        update_runs(cursor, [(row.pop("id"), row) for row in rows if row["id"] in there])
-    _put_finals(cursor, index, runs)
-    _replace(cursor, "artifact", ids, [[each.id, *artifact] for each in runs for artifact in each.run.artifacts])
-    _put_words(cursor, runs)
-    twins.merge_params(cursor, ids)
-    metric_pins.apply_to_runs(cursor, ids)
-
-
-def _refresh_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
-    rows = []
-    for taken in runs:
-        columns = columns_of(taken)
-        primary = _primary_of(index, frozenset(taken.run.metrics))
-        rows.append((taken.id, {name: columns[name] for name in PASSING_COLUMNS} | primary))
-    update_runs(cursor, rows)
-    _put_finals(cursor, index, runs)
-    metric_pins.apply_to_runs(cursor, [each.id for each in runs])
-
-
-PASSING_COLUMNS: Final = ("state", "cause", "ended_at_s", "written_at_s", "import_signature")
-
-
-def _primary_of(index: Index, keys: frozenset[str]) -> dict[str, Any]:
-    primary = choose_primary(sorted(keys))
-    if primary is None:
-        return {"primary_key_id": None, "primary_goal": "", "guessed_key_id": None, "guessed_goal": ""}
-    key_id, goal = index.ids_of([primary])[0], guess_goal(primary)
-    return {"primary_key_id": key_id, "primary_goal": goal, "guessed_key_id": key_id, "guessed_goal": goal}
-
-
-def _put_finals(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
-    numbers = [each.no for each in runs]
-    cursor.execute(
-        f"delete from metric_latest where source = {FOREIGN_SOURCE} and run_no in (select unnest($numbers::integer[]))",
-        {"numbers": numbers},
-    )
-    insert_finals(cursor, index, [(each.no, key, final) for each in runs for key, final in each.run.metrics.items()])
-
-
-def _put_words(cursor: Cursor, runs: Sequence[Taken]) -> None:
-    """Tags and notes as the trackers have them; those of people stay."""
-    for table in ("tag", "note"):
-        cursor.execute(
-            f"delete from {table} where actor in (select unnest($actors::varchar[]))"
-            " and run_id in (select unnest($ids::varchar[]))",
-            {"actors": sorted({each.run.tracker for each in runs}), "ids": [each.id for each in runs]},
-        )
-    for each in runs:
-        run = each.run
-        at_s = run.started_at_s or run.written_at_s
-        for key, value in run.tags.items():
-            word = f"{key}={value}" if value else key
-            cursor.execute("insert or ignore into tag values (?, ?, ?, ?)", [each.id, word[:100], at_s, run.tracker])
-        if run.note:
-            cursor.execute(
-                "insert into note values (?, ?, ?, ?, ?)", [f"{each.id}-note", each.id, at_s, run.tracker, run.note]
-            )
-
-
-def _replace(cursor: Cursor, table: str, ids: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    cursor.execute(f"delete from {table} where run_id in (select unnest($ids::varchar[]))", {"ids": list(ids)})
-    if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        places = ", ".join(f"unnest(${position})" for position in range(1, len(columns) + 1))
-        cursor.execute(f"insert into {table} select {places}", columns)

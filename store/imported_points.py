@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from store.database import Cursor
     from store.ingest import Index
-    from store.readers.foreign import Column, MetricFinal
+    from store.readers.foreign import Column
 
 
 def clear_log(cursor: Cursor, index: Index, no: int, keys: Sequence[str]) -> None:
@@ -27,29 +27,38 @@ def clear_log(cursor: Cursor, index: Index, no: int, keys: Sequence[str]) -> Non
         )
 
 
-def insert_finals(cursor: Cursor, index: Index, named: Sequence[tuple[int, str, MetricFinal]]) -> None:
-    """Where metrics stand, given by number of the run and key; what a better source says stays."""
+def delete_finals(cursor: Cursor, numbers: Sequence[int]) -> None:
+    """Forget where metrics of these runs stand, as far as trackers said so."""
+    cursor.execute(
+        f"delete from metric_latest where source = {FOREIGN_SOURCE} and run_no in (select unnest($numbers::integer[]))",
+        {"numbers": list(numbers)},
+    )
+
+
+def insert_finals(cursor: Cursor, index: Index, named: Sequence[tuple[int, Mapping[str, Sequence[Any]]]]) -> None:
+    """Where metrics stand, as facts have them, by number of the run; what a better source says stays."""
     import polars as pl
 
-    names = list(dict.fromkeys(key for _, key, _ in named))
-    if not names:
+    keys = [key for _, metrics in named for key in metrics]
+    if not keys:
         return
+    names = list(dict.fromkeys(keys))
     id_of = dict(zip(names, index.ids_of(names), strict=True))
-    finals = [(no, id_of[key], final) for no, key, final in named]
-    columns = list(zip(*(final for _, _, final in finals), strict=True))
+    finals = [final for _, metrics in named for final in metrics.values()]
+    values, steps, at_us, minimums, maximums, counts = zip(*finals, strict=True)
     frame = pl.DataFrame(
         {
-            "run_no": pl.Series([no for no, _, _ in finals], dtype=pl.Int32),
-            "key_id": pl.Series([key_id for _, key_id, _ in finals], dtype=pl.Int32),
-            "step": pl.Series(columns[1], dtype=pl.Int64),
-            "at_us": pl.Series(columns[2], dtype=pl.Int64),
-            "value": pl.Series(columns[0], dtype=pl.Float64),
-            "minimum": pl.Series(columns[3], dtype=pl.Float64),
-            "maximum": pl.Series(columns[4], dtype=pl.Float64),
-            "point_count": pl.Series(columns[5], dtype=pl.Int64),
+            "run_no": pl.Series([no for no, metrics in named for _ in metrics], dtype=pl.Int32),
+            "key_id": pl.Series([id_of[key] for key in keys], dtype=pl.Int32),
+            "step": pl.Series(steps, dtype=pl.Int64),
+            "at_us": pl.Series(at_us, dtype=pl.Int64),
+            "value": pl.Series(list(map(float, values)), dtype=pl.Float64),
+            "minimum": pl.Series(minimums, dtype=pl.Float64),
+            "maximum": pl.Series(maximums, dtype=pl.Float64),
+            "point_count": pl.Series(counts, dtype=pl.Int64),
         }
     )
-    _insert_frame(
+    insert_frame(
         cursor,
         frame,
         "insert or ignore into metric_latest"
@@ -91,7 +100,7 @@ def put_points(cursor: Cursor, index: Index, records: Sequence[Mapping[str, Any]
                 "value": pl.Series([value for _, _, column in rows for value in column.values], dtype=pl.Float64),
             }
         )
-        _insert_frame(
+        insert_frame(
             cursor,
             frame,
             f"insert into metric select run_no, key_id, step, at_us, value, {FOREIGN_SOURCE}, 1, 1 from frame",
@@ -111,7 +120,8 @@ def _keys_of_file(cursor: Cursor, no: int) -> list[str]:
     return [key for (key,) in rows]
 
 
-def _insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
+def insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
+    """Run a statement that reads the frame under the name `frame`."""
     cursor.register("frame", ArrowStream(frame))
     try:
         cursor.execute(sql)

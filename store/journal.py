@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from store.run_files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 CRC_BYTES: Final = 9
 """Eight hex digits and the space."""
@@ -29,7 +29,11 @@ class JournalFullError(OSError):
 
 def encode_line(record: Any) -> bytes:
     """One journal line of any JSON value."""
-    body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return line_of(json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii"))
+
+
+def line_of(body: bytes) -> bytes:
+    """One journal line of JSON without line feeds."""
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
@@ -64,12 +68,12 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._torn = os.write(self._descriptor, b"\n") != 1
 
-    def append(self, records: Iterable[Any]) -> int:
-        """Write the records in one write(); returns the size of the journal afterwards.
+    def append(self, records: Iterable[Any], encode: Callable[[Any], bytes] = encode_line) -> int:
+        """Write the records in one write(), each as the line that `encode` makes; returns the size afterwards.
 
         Raises OSError when they could not be written whole: then none of them counts as written.
         """
-        data = b"".join(map(encode_line, records))
+        data = b"".join(map(encode, records))
         if not data:
             return self.size_bytes
         if self._torn:

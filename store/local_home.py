@@ -216,6 +216,17 @@ def is_shared(home: str) -> bool:
     return mount is None or mount.type not in LOCAL_TYPES
 
 
+def claim_numbers(home: str, wanted: int, count: int) -> list[int]:
+    """So many run numbers from `wanted` on, rising, that no host takes again. Raises OSError."""
+    if os.uname().nodename not in paths.local_dirs(home):
+        return list(range(wanted, wanted + count))
+    claimed: list[int] = []
+    while len(claimed) < count:
+        claimed.append(claim_number(home, wanted))
+        wanted = claimed[-1] + 1
+    return claimed
+
+
 def claim_number(home: str, wanted: int) -> int:
     """A run number from `wanted` on that no host takes again. Raises OSError."""
     if os.uname().nodename not in paths.local_dirs(home):

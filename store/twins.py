@@ -45,7 +45,7 @@ class OwnRun(NamedTuple):
 
 def find(cursor: Cursor, ids: Sequence[str]) -> list[Twin]:
     """Which of these runs are twins of others, or have twins among them. Raises duckdb.Error."""
-    if not ids:
+    if not ids or cursor.execute(SEVERAL_SQL, {"ids": list(ids)}).fetchone() is None:
         return []
     pairs = cursor.execute(PAIRS_SQL, {"ids": list(ids)}).fetchall()
     found: dict[str, str] = {}
@@ -103,6 +103,8 @@ def places_of(cursor: Cursor, of_id: str) -> list[tuple[str, str]]:
 
 def merge_params(cursor: Cursor, ids: Sequence[str]) -> None:
     """Add the params of twins that their runs do not have. Raises duckdb.Error."""
+    if cursor.execute("select 1 from import_twin limit 1").fetchone() is None:
+        return
     rows = cursor.execute(
         "select run.id, run.params, twin.params from import_twin twin join run on run.id = twin.of_id"
         " where run.id in (select unnest($ids::varchar[]))",
@@ -115,6 +117,12 @@ def merge_params(cursor: Cursor, ids: Sequence[str]) -> None:
         put_params(cursor, [run_id for run_id, *_ in rows])
 
 
+SEVERAL_SQL: Final = """
+    select 1 from run where import_id in (
+        select distinct import_id from run where tracker <> '' and id in (select unnest($ids::varchar[]))
+    ) group by import_id having count(distinct tracker) > 1 limit 1
+"""
+"""Whether there can be any pair: of one import of one tracker the search would compare every run with every other."""
 PAIRS_SQL: Final = """
     with asked as (
         select id, no, tracker, import_id, source_path, started_at_s from run

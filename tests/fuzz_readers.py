@@ -27,6 +27,7 @@ import orjson
 
 from console.daemon.import_standing import standing
 from store import import_journal
+from store.imported_rows import Taken, columns_of
 from store.readers import mlflow_sqlite, tensorboard, trackio_db, wandb_log
 from store.readers.foreign import KEYS_MAX, PROBLEMS_MAX, TEXT_MAX_CHARACTERS, UnreadableSourceError
 from tests.fuzz_inputs import FIXTURES, bases, damaged, keys, made, path_in
@@ -57,11 +58,15 @@ def write(path: Path, data: bytes, age_s: float, *, is_new: bool) -> None:
 
 def judge(run: ForeignRun) -> None:
     """Whether the daemon can take in what was said of a run, and all of it keeps the bounds. Raises."""
-    line = json.dumps(import_journal.as_dict(run), separators=(",", ":")).encode()
-    said = import_journal.from_dict(orjson.loads(line))
-    orjson.dumps(import_journal.facts_of(said))
-    orjson.dumps(import_journal.columns_of(said.points))
-    assert standing(said.said, said.tracker, said.written_at_s, time.time(), said.exit_code).state
+    record = orjson.loads(json.dumps(import_journal.as_dict(run), separators=(",", ":")))
+    points = import_journal.points_in(record)
+    facts = import_journal.checked_facts(record)
+    orjson.dumps([facts, points.columns])
+    import_journal.points_of(points.columns)
+    assert import_journal.facts_of(import_journal.run_of(facts)) == facts
+    at_s, now_s = facts["written_at_s"], time.time()
+    assert standing(facts["said"], facts["tracker"], at_s, now_s, facts["exit_code"]).state
+    assert columns_of(Taken("", 1, "", "", "", "finished", "", facts))
     times = [run.started_at_s, run.ended_at_s, run.written_at_s]
     assert all(at_s is None or abs(at_s) < TIME_LIMIT_S for at_s in times), "a time is none"
     texts = [run.name, run.group, run.note, *run.params.values(), *run.tags.values()]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 1 << 20
 LINE_MAX_BYTES: Final = 256 << 20
-QUESTIONS_MAX_BYTES: Final = 64 << 20
+WAITING_MAX_BYTES: Final = 16 << 20
+"""Of what it says and was not heard yet."""
 
 
 class ReaderProcess:
@@ -46,7 +47,11 @@ class ReaderProcess:
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
         self._questions = b""
-        self._data = b""
+        self._pieces: list[bytes] = []
+        """The beginning of a line."""
+        self._said_all = False
+        self._heard: list[dict[str, Any]] = []
+        self._waiting_bytes = 0
         self.started_s = time.monotonic()
         self.ask(first)
 
@@ -77,22 +82,41 @@ class ReaderProcess:
                 return
             self._questions = self._questions[sent:]
 
-    def hear(self) -> list[dict[str, Any]]:
-        """What it has said since the last call; lines that are none of ours are passed over."""
+    @property
+    def listens(self) -> bool:
+        """Whether more is taken off the pipe: there may be more, and not too much of it was not heard yet."""
+        return self._waiting_bytes <= WAITING_MAX_BYTES and not self._said_all
+
+    @property
+    def has_words(self) -> bool:
+        """Whether `hear` has something."""
+        return bool(self._heard)
+
+    def listen(self) -> None:
+        """Take what it says off the pipe, so that it need not wait."""
         try:
             piece = os.read(self._stdout, PIECE_BYTES)
         except BlockingIOError:
-            return []
-        if not piece or len(self._data) > LINE_MAX_BYTES:
-            return []
-        *lines, self._data = (self._data + piece).split(b"\n")
-        found = []
+            return
+        self._said_all = not piece
+        if b"\n" not in piece:
+            self._pieces.append(piece)
+            if sum(map(len, self._pieces)) > LINE_MAX_BYTES:
+                self._pieces.clear()
+            return
+        *lines, rest = b"".join((*self._pieces, piece)).split(b"\n")
+        self._pieces = [rest]
         for line in lines:
+            self._waiting_bytes += len(line)
             with contextlib.suppress(ValueError):
                 # The standard library, unlike orjson, takes lone surrogates: paths need not be UTF-8.
                 record = json.loads(line) | {"is_odd": True} if b"\\ud" in line else orjson.loads(line)
                 if isinstance(record, dict):
-                    found.append(record)
+                    self._heard.append(record)
+
+    def hear(self) -> list[dict[str, Any]]:
+        """What it has said since the last call; lines that are none of ours are passed over."""
+        found, self._heard, self._waiting_bytes = self._heard, [], 0
         return found
 
     @property

@@ -56,6 +56,8 @@ class Import:
     waiting_since_s: float = 0.0
     """Monotonic: since when something waits to be committed; 0 while nothing does."""
     look_ended: bool = False
+    committed: bool = False
+    """Something of it was brought into the index since the daemon started."""
     again_s: float = 0.0
     """Monotonic: not before then is a process started."""
     rested_s: float = -1e9

@@ -16,33 +16,39 @@ from store.imported import Known
 if TYPE_CHECKING:
     from console.daemon.import_state import Import
     from console.daemon.imports_taken import Outcome
-    from store.readers.foreign import ForeignRun
+    from store.import_journal import Facts, Points
 
 DURABLE_EVERY_S: Final = 60.0
 """A live run is written into the journal that often; what it does meanwhile is in its own files and in the index."""
 
 
-def take_run(found: Import, place: str, run: ForeignRun, project: str, *, is_odd: bool) -> None:
-    """Put a run among what is to be committed. `is_odd`: it has texts that UTF-8 cannot carry."""
-    at = (place, run.key)
+def take_run(found: Import, place: str, said: Facts, points: Points, project: str, *, is_odd: bool) -> None:
+    """Put a run among what is to be committed. `is_odd`: it has texts that UTF-8 cannot carry.
+
+    `said` belongs to the record from here on.
+    """
+    key, tracker, path = said["key"], said["tracker"], said["path"]
+    at = (place, key)
     known = found.runs.get(at)
-    state, cause = standing(run.said, run.tracker, run.written_at_s, time.time(), run.exit_code)
+    written_at_s = said["written_at_s"]
+    state, cause = standing(said["said"], tracker, written_at_s, time.time(), said["exit_code"])
     if known is None:
-        started_s = run.started_at_s or run.written_at_s or time.time()
+        started_s = said["started_at_s"] or written_at_s or time.time()
         new_id = str(ULID.from_timestamp(min(max(started_s, 0.0), 2.0**47 / 1000)))
         known = Known(
             found.joined[at][0] if at in found.joined else new_id,
             0,
             place,
-            run.key,
+            key,
             "",
             "",
             "",
-            run.tracker,
-            run.path,
+            tracker,
+            path,
             0.0,
             is_followed=False,
         )
+    said["key"] = import_journal.stored(key)
     record = {
         "kind": "run",
         "id": known.id,
@@ -51,10 +57,8 @@ def take_run(found: Import, place: str, run: ForeignRun, project: str, *, is_odd
         "project": project,
         "state": state,
         "cause": cause,
-        "facts": import_journal.facts_of(run) | {"key": import_journal.stored(run.key)},
+        "facts": carried(said) if is_odd else said,
     }
-    if is_odd:
-        record["facts"] = carried(record["facts"])
     if at in found.joined:
         own_id, own_no = found.joined[at][1:]
         join(record, own_id, own_no)
@@ -67,13 +71,15 @@ def take_run(found: Import, place: str, run: ForeignRun, project: str, *, is_odd
     else:
         found.passing.append(record)
         found.unwritten[known.id] = record
-    if run.points or (known.is_followed and run.from_start):
-        columns = {readable(key): each for key, each in import_journal.columns_of(run.points).items()}
-        points = {"kind": "points", "id": record.get("of", known.id), "no": record["no"]}
-        found.durable.append(points | {"from_start": run.from_start, "columns": columns})
+    if points.columns or (known.is_followed and points.from_start):
+        columns = {readable(name): each for name, each in points.columns.items()}
+        of_run = {"kind": "points", "id": record.get("of", known.id), "no": record["no"]}
+        found.durable.append(of_run | {"from_start": points.from_start, "columns": columns})
     if at in found.joined:
         return
-    found.runs[at] = known._replace(signature=run.signature, state=state, said=run.said, written_at_s=run.written_at_s)
+    found.runs[at] = known._replace(
+        signature=said["signature"], state=state, said=said["said"], written_at_s=written_at_s
+    )
 
 
 def settle(found: Import, outcome: Outcome) -> None:

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from console.daemon.changes import Changes
     from console.daemon.keeper import Keeper
     from console.daemon.registry import Registry
-    from store.readers.foreign import ForeignRun
+    from store.import_journal import Facts, Points
 
 Result = TypeVar("Result")
 READERS_MAX: Final = 4
 """Processes at once; further imports wait for their turn."""
 TICK_S: Final = 0.25
-BATCH_RUNS: Final = 500
+BATCH_RUNS: Final = 1000
+FIRST_RUNS: Final = 100
+"""The first rows of an import do not wait for so many."""
 COMMIT_AFTER_S: Final = 0.5
 """What a look finds waits no longer than that, when the look takes longer."""
 TIME_EVERY_S: Final = 15.0
@@ -248,18 +250,13 @@ class Imports:
     def _round(self) -> None:
         self._look_at_own()
         self._start_readers()
-        by_descriptor = {each.process.descriptor: each for each in self._imports.values() if each.process is not None}
-        ready, _, _ = select.select([self._wakers[0], *by_descriptor], [], [], TICK_S)
-        if self._wakers[0] in ready:
-            os.read(self._wakers[0], 4096)
+        waits = any(each.process is not None and each.process.has_words for each in self._imports.values())
+        self._listen(0.0 if waits or not self._inbox.empty() else TICK_S)
         while not self._inbox.empty():
             self._inbox.get_nowait()()
-        for descriptor in ready:
-            found = by_descriptor.get(descriptor)
-            if found is not None and found.process is not None:
-                for record in found.process.hear():
-                    self._take(found, record)
         for found in self._imports.values():
+            for record in found.process.hear() if found.process is not None else ():
+                self._take(found, record)
             count = len(found.durable) + len(found.passing)
             if not count:
                 found.look_ended = False
@@ -267,7 +264,8 @@ class Imports:
                 found.waiting_since_s = time.monotonic()
             is_late = time.monotonic() - found.waiting_since_s > COMMIT_AFTER_S
             # What one look has found goes together: a commit costs more than the rows in it.
-            if count and (count >= BATCH_RUNS or is_late or found.look_ended or found.process is None):
+            enough = BATCH_RUNS if found.committed else FIRST_RUNS
+            if count and (count >= enough or is_late or found.look_ended or found.process is None):
                 self._commit(found)
             if found.process is not None:
                 found.process.push()
@@ -278,6 +276,17 @@ class Imports:
             for found in self._imports.values():
                 import_taking.let_time_pass(found)
         self._show()
+
+    def _listen(self, patience_s: float) -> None:
+        """Wait until readers say something, or there is something to do; take off what they say."""
+        processes = [each.process for each in self._imports.values() if each.process is not None]
+        by_descriptor = {each.descriptor: each for each in processes if each.listens}
+        ready, _, _ = select.select([self._wakers[0], *by_descriptor], [], [], patience_s)
+        if self._wakers[0] in ready:
+            os.read(self._wakers[0], 4096)
+        for descriptor in ready:
+            if descriptor in by_descriptor:
+                by_descriptor[descriptor].listen()
 
     def _start_readers(self) -> None:
         now_s = time.monotonic()
@@ -322,12 +331,13 @@ class Imports:
     def _take(self, found: Import, record: dict[str, Any]) -> None:
         if "run" in record:
             try:
-                run = import_journal.from_dict(record["run"])
+                points = import_journal.points_in(record["run"])
+                said = import_journal.checked_facts(record["run"])
             except (TypeError, ValueError, KeyError) as error:
                 found.problems[str(record.get("place"))] = f"its reader said something that is none: {error}"
                 return
             found.changed_s = time.monotonic()
-            self._take_run(found, str(record["place"]), run, is_odd="is_odd" in record)
+            self._take_run(found, str(record["place"]), said, points, is_odd="is_odd" in record)
         elif "places" in record:
             found.places, found.stopped = record["places"], record["stopped"]
             found.problems = {}
@@ -346,27 +356,30 @@ class Imports:
                 self._commit(found)
                 self._rest(found)
 
-    def _take_run(self, found: Import, place: str, run: ForeignRun, *, is_odd: bool) -> None:
+    def _take_run(self, found: Import, place: str, said: Facts, points: Points, *, is_odd: bool) -> None:
         """`is_odd`: it has texts that UTF-8 cannot carry."""
-        at = (place, run.key)
-        if at in found.forgotten or at in found.twins or (run.is_deleted and at not in found.runs):
+        key, path = said["key"], said["path"]
+        at = (place, key)
+        if at in found.forgotten or at in found.twins or (said["is_deleted"] and at not in found.runs):
             return
-        owner = self._owner.setdefault(identity_of(run.tracker, run.key, run.path), found.id)
+        owner = self._owner.setdefault(identity_of(said["tracker"], key, path), found.id)
         if owner != found.id and owner in self._imports:
             found.elsewhere[at] = self._imports[owner].root
             return
-        project = readable(self._registry.name_of(run.path) or project_of(found.root))
-        import_taking.take_run(found, place, run, project, is_odd=is_odd)
+        project = readable(self._registry.name_of(path) or project_of(found.root))
+        import_taking.take_run(found, place, said, points, project, is_odd=is_odd)
 
     def _commit(self, found: Import) -> None:
         durable, passing = found.durable, found.passing
         found.waiting_since_s, found.look_ended = 0.0, False
         if not durable and not passing:
             return
-        outcome = self._keeper.call(
-            lambda: self._taken.take(found.id, durable, passing, only_own=found.only_own)
-        ).result()
-        import_taking.settle(found, outcome)
+        taking = self._keeper.call(lambda: self._taken.take(found.id, durable, passing, only_own=found.only_own))
+        taking.add_done_callback(lambda _: self._wake())
+        while not taking.done():
+            self._listen(TICK_S)
+        import_taking.settle(found, taking.result())
+        found.committed = True
 
     def _show(self) -> None:
         rows = tuple(row_of(each) for each in self._imports.values())

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from store import import_journal, imported, journal, local_home, paths, twins
+from store import import_journal, imported, journal, journal_json, local_home, paths, twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ class ImportsTaken:
             if not durable and not passing:
                 return Outcome({}, joined, {})
         numbers = self._number([*durable, *passing])
-        end = self._journal(import_id).append(durable)
+        end = self._journal(import_id).append(durable, journal_json.encoded)
         ids = {each.get("of") or each["id"] for each in (*durable, *passing)}
         if passing:
             before = imported.offset_of(self._cursor(), import_id)
@@ -124,12 +124,10 @@ class ImportsTaken:
         """Give new runs their numbers."""
         new = dict.fromkeys(each["id"] for each in records if each["kind"] == "run" and each["no"] is None)
         numbers: dict[str, int] = {}
-        wanted = self._data_life.next_no() if new else 0
-        for run_id in new:
-            numbers[run_id] = local_home.claim_number(self._home, wanted)
-            wanted = numbers[run_id] + 1
-        if numbers:
-            self._data_life.took_no(max(numbers.values()))
+        if new:
+            claimed = local_home.claim_numbers(self._home, self._data_life.next_no(), len(new))
+            numbers = dict(zip(new, claimed, strict=True))
+            self._data_life.took_no(claimed[-1])
         for record in records:
             if record.get("no") is None:
                 record["no"] = numbers.get(record["id"])

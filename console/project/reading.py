@@ -22,6 +22,8 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from console.project import tracker_places
 from store import import_journal
 from store.readers.foreign import UnreadableSourceError
@@ -122,7 +124,7 @@ def serve(root: str) -> int:
 
     def say(record: dict[str, Any]) -> None:
         nonlocal flushed_s
-        output.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        output.write(encoded(record) + b"\n")
         # Whoever waits for the first rows of thousands sees them come.
         if time.monotonic() - flushed_s > FLUSH_EVERY_S:
             output.flush()
@@ -149,6 +151,14 @@ def serve(root: str) -> int:
             reader.take(asked)
             asked = inbox.next(0.0)
     return 0
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    """A record as JSON, whatever its texts are: names of files need not be UTF-8."""
+    try:
+        return orjson.dumps(record)
+    except TypeError:
+        return json.dumps(record, separators=(",", ":")).encode()
 
 
 class Inbox:
