@@ -339,13 +339,13 @@ Snapshot = TypeVar("Snapshot")
 
 
 def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -> Snapshot:
-    """Build a snapshot from the keys of `data` that it has fields for; `decoded` overrides.
-
-    Keys of a newer daemon that this version does not know are left out, so that old and new can talk.
-    """
+    """Build a snapshot from `data`, which `decoded` overrides; keys of a newer daemon are left out."""
     named_tuple: Any = snapshot_type
-    values = {key: value for key, value in data.items() if key in named_tuple._fields}
-    return named_tuple(**(values | decoded))  # type: ignore[no-any-return]
+    values = data | decoded
+    for key in values.keys() - named_tuple._fields:
+        del values[key]
+    made: Snapshot = named_tuple(**values)
+    return made
 
 
 def decode_metric(data: dict[str, Json]) -> MetricSummary:
@@ -391,8 +391,7 @@ def decode_detail(data: dict[str, Json]) -> RunDetail:
 def decode_series(data: dict[str, Json]) -> Series:
     """A binned series from its JSON object."""
     names = ("steps", "means", "minimums", "maximums", "lasts", "first_steps", "firsts")
-    columns = {name: tuple(data.get(name, ())) for name in names}
-    return pick(Series, data, **columns)
+    return pick(Series, data, **{name: tuple(data.get(name, ())) for name in names})
 
 
 def decode_log(data: dict[str, Json]) -> LogPage:

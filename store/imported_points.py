@@ -35,8 +35,13 @@ def delete_finals(cursor: Cursor, numbers: Sequence[int]) -> None:
     )
 
 
-def insert_finals(cursor: Cursor, index: Index, named: Sequence[tuple[int, Mapping[str, Sequence[Any]]]]) -> None:
-    """Where metrics stand, as facts have them, by number of the run; what a better source says stays."""
+def insert_finals(
+    cursor: Cursor, index: Index, named: Sequence[tuple[int, Mapping[str, Sequence[Any]]]], *, are_new: bool = False
+) -> None:
+    """Where metrics stand, as facts have them, by number of the run; what a better source says stays.
+
+    `are_new`: the index holds nothing of these runs.
+    """
     import polars as pl
 
     keys = [key for _, metrics in named for key in metrics]
@@ -61,7 +66,7 @@ def insert_finals(cursor: Cursor, index: Index, named: Sequence[tuple[int, Mappi
     insert_frame(
         cursor,
         frame,
-        "insert or ignore into metric_latest"
+        f"{'insert' if are_new else 'insert or ignore'} into metric_latest"
         f" select run_no, key_id, step, at_us, value, minimum, maximum, point_count, {FOREIGN_SOURCE}, 1, 1, null, null"
         " from frame",
     )

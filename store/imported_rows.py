@@ -105,7 +105,7 @@ def put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
         known = [each for each in runs if each.id in there]
         delete_finals(cursor, [each.no for each in known])
         _delete_words(cursor, known)
-    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs])
+    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs], are_new=not there)
     _put_words(cursor, runs)
     _fill(cursor, "artifact", [[each.id, *artifact] for each in runs for artifact in each.facts["artifacts"]])
     twins.merge_params(cursor, ids)

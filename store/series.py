@@ -10,7 +10,6 @@ Of a step that several attempts wrote, the points of the latest attempt count; i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from store.points import HAND_SOURCE
@@ -33,8 +32,7 @@ FOLDS_SQL: Final = """(
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class LatestMetric:
+class LatestMetric(NamedTuple):
     """Where one metric of a run stands."""
 
     key: str

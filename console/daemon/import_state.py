@@ -31,6 +31,8 @@ class Import:
     """It belongs to a watched project and is read as long as that is watched."""
     only_own: bool = False
     """Nobody asked for it: of what is found, only what runs of ours wrote is taken in."""
+    project: str = ""
+    """What its runs are called after where nobody watches."""
     process: ReaderProcess | None = None
     places: list[list[str]] = field(default_factory=list)
     stopped: str = ""

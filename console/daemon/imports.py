@@ -307,6 +307,7 @@ class Imports:
                 followed.setdefault(place, []).append(key)
             found.process = ReaderProcess(found.root, {"known": known, "followed": followed})
             found.changed_s = now_s
+            found.project = project_of(found.root)
             at_work += 1
 
     def _rest(self, found: Import) -> None:
@@ -366,7 +367,7 @@ class Imports:
         if owner != found.id and owner in self._imports:
             found.elsewhere[at] = self._imports[owner].root
             return
-        project = readable(self._registry.name_of(path) or project_of(found.root))
+        project = readable(self._registry.name_of(path) or found.project)
         import_taking.take_run(found, place, said, points, project, is_odd=is_odd)
 
     def _commit(self, found: Import) -> None:

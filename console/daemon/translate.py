@@ -46,8 +46,11 @@ def metric_of(entry: RunEntry, latest: LatestMetric) -> dict[str, Any]:
 
 def row(entry: RunEntry, literals: Mapping[str, ChangedLiteral] | None = None) -> dict[str, Any]:
     """A line of the run table; `literals` are those of the script that stand in for params."""
-    changed = literals or {}
-    script = os.path.basename(entry.script)
+    params, sources = entry.params, entry.param_sources
+    if literals:
+        script = os.path.basename(entry.script)
+        params = params | {name: each.value for name, each in literals.items()}
+        sources = sources | {name: f"{script}:{each.line}" for name, each in literals.items()}
     return {
         "id": entry.id,
         "no": entry.no,
@@ -61,8 +64,8 @@ def row(entry: RunEntry, literals: Mapping[str, ChangedLiteral] | None = None) -
         "ended_at_s": entry.ended_at_s,
         "exit_code": entry.exit_code,
         "signal": entry.signal,
-        "params": entry.params | {name: each.value for name, each in changed.items()},
-        "param_sources": entry.param_sources | {name: f"{script}:{each.line}" for name, each in changed.items()},
+        "params": params,
+        "param_sources": sources,
         "metric": metric_of(entry, entry.metric) if entry.metric is not None else None,
         "cause_kind": entry.cause_kind,
         "attempt": entry.attempt,

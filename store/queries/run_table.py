@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
 
 from store.points import HAND_SOURCE
 from store.series import FOLDS_SQL, LatestMetric, latest_metric
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from store.database import Cursor
 
 
-@dataclass(frozen=True, slots=True)
-class RunEntry:
-    """One run with its primary metric."""
+class RunEntry(NamedTuple):
+    """One run with its primary metric. A named tuple, which is made in a tenth of the time of a frozen dataclass."""
 
     id: str
     no: int
@@ -82,6 +82,8 @@ TAGS: Final = "(select list(tag.name order by tag.name) from tag where tag.run_i
 TAGS_PLACE: Final = 24
 METRIC: Final = f"""metric_key.name, latest.value, latest.step, latest.minimum, latest.maximum, latest.point_count,
         latest.source = {HAND_SOURCE}, {FOLDS_SQL.format(latest="latest")}"""
+WRITTEN_OUT_MAX: Final = 1000
+"""Numbers written out tell DuckDB which rows it need not look at; of more than so many, reading them costs more."""
 FEW: Final = 128
 """That are found faster one by one, wherever they lie."""
 TOGETHER: Final = 20
@@ -155,7 +157,11 @@ def runs_by_no(cursor: Cursor, numbers: Sequence[int]) -> list[RunEntry]:
     """These runs in this order; one that was deleted meanwhile is left out."""
     if not numbers:
         return []
-    if len(numbers) > FEW or max(numbers) - min(numbers) < TOGETHER * len(numbers):
+    if len(numbers) > WRITTEN_OUT_MAX:
+        given = {"numbers": list(numbers)}
+        rows = cursor.execute(f"{SELECT} where run.no in (select unnest($numbers::integer[]))", given).fetchall()
+        entries = {each.no: each for each in map(entry, rows)}
+    elif len(numbers) > FEW or max(numbers) - min(numbers) < TOGETHER * len(numbers):
         # Written out, the numbers tell DuckDB which rows it need not look at.
         rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
         entries = {each.no: each for each in map(entry, rows)}
@@ -234,22 +240,19 @@ def count_by_state(cursor: Cursor, failed_since_s: float) -> dict[str, int]:
 
 def entry(row: tuple[Any, ...]) -> RunEntry:
     """A row of SELECT as an entry."""
-    plain, (tags, *usage), (goal, source, sources, script) = list(row[:24]), row[24:28], row[28:32]
-    (tracker, path, group, written_at_s, is_followed), metric = row[32:37], row[37:]
-    plain[8] = tuple(json.loads(plain[8]))
-    plain[11] = json.loads(plain[11])
-    later: dict[str, Any] = {
-        "tags": tuple(tags or ()),
-        "usage": tuple(usage),
-        "primary_goal": goal,
-        "primary_source": source,
-        "param_sources": json.loads(sources) if sources else {},
-        "script": script,
-        "tracker": tracker,
-        "source_path": path,
-        "source_group": group,
-        "written_at_s": written_at_s,
-        "is_followed": is_followed,
-        "metric": latest_metric(metric) if metric[1] is not None else None,
-    }
-    return RunEntry(*plain, **later)
+    argv, params, sources = row[8], row[11], row[30]
+    return RunEntry._make(
+        (
+            *row[:8],
+            () if argv == "[]" else tuple(orjson.loads(argv)),
+            *row[9:11],
+            orjson.loads(params),
+            *row[12:24],
+            tuple(row[24] or ()),
+            row[25:28],
+            *row[28:30],
+            orjson.loads(sources) if sources else {},
+            *row[31:37],
+            latest_metric(row[37:]) if row[38] is not None else None,
+        )
+    )
