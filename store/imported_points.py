@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from store import import_journal
 from store.database import ArrowStream
@@ -36,11 +36,14 @@ def delete_finals(cursor: Cursor, numbers: Sequence[int]) -> None:
 
 
 def insert_finals(
-    cursor: Cursor, index: Index, named: Sequence[tuple[int, Mapping[str, Sequence[Any]]]], *, are_new: bool = False
+    cursor: Cursor,
+    index: Index,
+    named: Sequence[tuple[int, Mapping[str, Sequence[Any]]]],
+    conflict: str,
 ) -> None:
-    """Where metrics stand, as facts have them, by number of the run; what a better source says stays.
+    """Where metrics stand, as facts have them, by number of the run.
 
-    `are_new`: the index holds nothing of these runs.
+    `conflict` says what becomes of metrics that the index knows: `KEEP` or `MOVE_ON`; empty when there can be none.
     """
     import polars as pl
 
@@ -66,9 +69,9 @@ def insert_finals(
     insert_frame(
         cursor,
         frame,
-        f"{'insert' if are_new else 'insert or ignore'} into metric_latest"
+        "insert into metric_latest"
         f" select run_no, key_id, step, at_us, value, minimum, maximum, point_count, {FOREIGN_SOURCE}, 1, 1, null, null"
-        " from frame",
+        f" from frame {conflict}",
     )
 
 
@@ -77,10 +80,10 @@ def put_points(cursor: Cursor, index: Index, records: Sequence[Mapping[str, Any]
     import polars as pl
 
     ids = sorted({record["id"] for record in records})
-    own = cursor.execute(
-        "select id from run where tracker = '' and id in (select unnest($ids::varchar[]))", {"ids": ids}
+    known = cursor.execute(
+        "select id, tracker, is_followed from run where id in (select unnest($ids::varchar[]))", {"ids": ids}
     ).fetchall()
-    own_ids = {run_id for (run_id,) in own}
+    own_ids = {run_id for run_id, tracker, _ in known if not tracker}
     parts: dict[int, list[tuple[str, Column]]] = {}
     for record in records:
         no, points = record["no"], import_journal.points_of(record["columns"])
@@ -110,10 +113,9 @@ def put_points(cursor: Cursor, index: Index, records: Sequence[Mapping[str, Any]
             frame,
             f"insert into metric select run_no, key_id, step, at_us, value, {FOREIGN_SOURCE}, 1, 1 from frame",
         )
-    cursor.execute(
-        "update run set is_followed = true where not is_followed and id in (select unnest($ids::varchar[]))",
-        {"ids": ids},
-    )
+    newly = [run_id for run_id, _, is_followed in known if not is_followed]
+    if newly:
+        cursor.execute("update run set is_followed = true where id in (select unnest($ids::varchar[]))", {"ids": newly})
 
 
 def _keys_of_file(cursor: Cursor, no: int) -> list[str]:
@@ -132,3 +134,14 @@ def insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
         cursor.execute(sql)
     finally:
         cursor.unregister("frame")
+
+
+KEEP: Final = "on conflict do nothing"
+"""What a better source says stays."""
+MOVE_ON: Final = f"""
+    on conflict do update set
+        step = excluded.step, at_us = excluded.at_us, value = excluded.value,
+        minimum = excluded.minimum, maximum = excluded.maximum, point_count = excluded.point_count
+    where metric_latest.source = {FOREIGN_SOURCE}
+"""
+"""The same, and what trackers said before is replaced."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from store import metric_pins, twins
-from store.imported_points import delete_finals, insert_finals, insert_frame
+from store.imported_points import KEEP, MOVE_ON, delete_finals, insert_finals, insert_frame
 from store.params import put_params
 from store.primary_metric import choose_primary, guess_goal
 from store.run_rows import update_runs
@@ -105,7 +105,8 @@ def put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
         known = [each for each in runs if each.id in there]
         delete_finals(cursor, [each.no for each in known])
         _delete_words(cursor, known)
-    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs], are_new=not there)
+    conflict = KEEP if there else ""
+    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs], conflict)
     _put_words(cursor, runs)
     _fill(cursor, "artifact", [[each.id, *artifact] for each in runs for artifact in each.facts["artifacts"]])
     twins.merge_params(cursor, ids)
@@ -119,8 +120,8 @@ def refresh_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
         columns = columns_of(taken)
         rows.append((taken.id, {name: columns[name] for name in PASSING_COLUMNS} | primary))
     update_runs(cursor, rows)
-    delete_finals(cursor, [each.no for each in runs])
-    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs])
+    # A metric that is told no more, because its file was replaced, goes with the next entry of the journal.
+    insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs], MOVE_ON)
     metric_pins.apply_to_runs(cursor, [each.id for each in runs])
 
 

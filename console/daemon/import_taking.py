@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ulid import ULID
 
@@ -67,7 +67,7 @@ def take_run(found: Import, place: str, said: Facts, points: Points, project: st
     if due or state != "running":
         found.durable.append(record)
         found.written_s[known.id] = time.monotonic()
-        found.unwritten.pop(known.id, None)
+        outdate(found, known.id)
     else:
         found.passing.append(record)
         found.unwritten[known.id] = record
@@ -105,6 +105,15 @@ def settle(found: Import, outcome: Outcome) -> None:
             found.unwritten.pop(each.id, None)
 
 
+def outdate(found: Import, run_id: str) -> dict[str, Any]:
+    """Take away what was not in the journal of a run, as what is to be written now is newer; returns the latest."""
+    latest = found.unwritten.pop(run_id, None)
+    if latest is None:
+        return {}
+    found.passing = [each for each in found.passing if each["id"] != run_id]
+    return latest
+
+
 def let_time_pass(found: Import) -> None:
     """Runs that nothing was written to for long are running no more; what waited long enough is to be written."""
     now_s = time.time()
@@ -114,11 +123,11 @@ def let_time_pass(found: Import) -> None:
         state, cause = standing(known.said, known.tracker, known.written_at_s, now_s)
         if state != "running":
             if known.id in found.unwritten:
-                found.durable.append(found.unwritten.pop(known.id) | {"state": state, "cause": cause})
+                found.durable.append(outdate(found, known.id) | {"state": state, "cause": cause})
             else:
                 found.durable.append({"kind": "state", "id": known.id, "state": state, "cause": cause})
             found.runs[at] = known._replace(state=state)
     moment_s = time.monotonic()
     for run_id in [each for each in found.unwritten if moment_s - found.written_s.get(each, 0.0) >= DURABLE_EVERY_S]:
-        found.durable.append(found.unwritten.pop(run_id))
+        found.durable.append(outdate(found, run_id))
         found.written_s[run_id] = moment_s

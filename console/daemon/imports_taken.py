@@ -110,12 +110,7 @@ class ImportsTaken:
         numbers = self._number([*durable, *passing])
         end = self._journal(import_id).append(durable, journal_json.encoded)
         ids = {each.get("of") or each["id"] for each in (*durable, *passing)}
-        if passing:
-            before = imported.offset_of(self._cursor(), import_id)
-            unsure = [unsigned(each) for each in passing]
-            imported.put(self._cursor(), self._index(), import_id, unsure, before, passing=True)
-        if durable:
-            imported.put(self._cursor(), self._index(), import_id, durable, end)
+        imported.put(self._cursor(), self._index(), import_id, durable, end, list(map(unsigned, passing)))
         found = self._find_twins(import_id, [each["id"] for each in durable if each["kind"] == "run"])
         self._changes.tell(["runs", *(f"run:{run_id}" for run_id in ids)])
         return Outcome(numbers, joined, found)
