@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from store import identity
 from tests.bench import cpu_s
+from tests.bench_latency import latency
 from tests.bench_watch import Timed, median_s, rounds, table_row, timed
 from tests.old_runs import environment
 from tests.support import opened_home, wait_until
@@ -32,7 +33,7 @@ WANDB_STEPS: Final = 20_000
 WANDB_KEYS: Final = 6
 RUNS: Final = 5000
 LIVE_RUNS: Final = 20
-FIGURES: Final = ("tensorboard", "wandb", "mlflow", "again", "tail")
+FIGURES: Final = ("tensorboard", "wandb", "mlflow", "again", "tail", "latency")
 
 WRITE_TENSORBOARD: Final = """
 import sys
@@ -386,6 +387,8 @@ def main() -> int:
                 measure(base, environments, options.repeats)
         if "tail" in figures:
             tail(base, options.repeats, options.seconds)
+        if "latency" in figures:
+            latency(base)
     return 0
 
 
