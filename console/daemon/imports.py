@@ -309,6 +309,8 @@ class Imports:
             found.changed_s = now_s
             found.project = project_of(found.root)
             at_work += 1
+            # What its runs will need is loaded while it starts; a daemon that has run for a second has it.
+            import polars  # noqa: F401
 
     def _rest(self, found: Import) -> None:
         """Stop reading for now."""
@@ -334,7 +336,7 @@ class Imports:
             try:
                 points = import_journal.points_in(record["run"])
                 said = import_journal.checked_facts(record["run"])
-            except (TypeError, ValueError, KeyError) as error:
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
                 found.problems[str(record.get("place"))] = f"its reader said something that is none: {error}"
                 return
             found.changed_s = time.monotonic()
