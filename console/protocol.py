@@ -342,9 +342,10 @@ def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -
     """Build a snapshot from `data`, which `decoded` overrides; keys of a newer daemon are left out."""
     named_tuple: Any = snapshot_type
     values = data | decoded
-    for key in values.keys() - named_tuple._fields:
-        del values[key]
-    made: Snapshot = named_tuple(**values)
+    try:
+        made: Snapshot = named_tuple._make([values[key] for key in named_tuple._fields])
+    except KeyError:  # of an older daemon: what it does not say has a default
+        made = named_tuple(**{key: values[key] for key in named_tuple._fields if key in values})
     return made
 
 

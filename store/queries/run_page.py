@@ -69,7 +69,8 @@ def run_page(
     else:
         given = {name: value for name, value in parameters.items() if f"${name}" in condition}
         matched = _count(cursor, f"select count(*) from run where {condition}", given)
-    return RunTable(total, matched, tuple(runs_by_no(cursor, [no for no, _ in found])))
+    entries = runs_by_no(cursor, [no for no, _ in found], are_all=len(found) == total)
+    return RunTable(total, matched, tuple(entries))
 
 
 def numbers_of(cursor: Cursor, text: str, states: Sequence[str], now_s: float) -> list[int]:
