@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from console.run_diff import difference, sides_of
 from tests.support import PastRun, wait_until
-from tests.tui.stand_in import make_run, summary
+from tests.tui.stand_in_runs import make_run, summary
 
 if TYPE_CHECKING:
     from tests.support import Home

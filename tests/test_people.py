@@ -14,7 +14,7 @@ from console.protocol import Note
 from store import database
 from tests.people import commands, index_tables, texts
 from tests.support import FOOTPLATE, PastRun
-from tests.tui.stand_in import make_run
+from tests.tui.stand_in_runs import make_run
 
 if TYPE_CHECKING:
     from tests.support import Home

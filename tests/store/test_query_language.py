@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from store import database
 from store.queries.run_page import run_page
 from store.query_language.errors import QueryError
-from store.query_language.parser import parse
-from store.query_language.tree import And, Comparison, Field, Flag, Has, Node, Not, Or, RunNumber, Value, Word
-from tests.store.query_runs import NOW_S, SampleRun, holds, put_runs
+from tests.store.query_runs import NOW_S, SampleRun, put_runs
+from tests.store.query_samples import HOSTILE, RUNS, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from store.database import Cursor
-
-HOSTILE = 'x"); drop table run; --'
-RUNS = (
-    SampleRun(
-        1,
-        name="vit-b base",
-        params={"lr": "0.1", "optimizer": "adam", "a b": "1", HOSTILE: "1"},
-        metrics={"val/acc": (0.81, 0.5, 0.9), "loss": (0.2, 0.1, 3.0)},
-        tags=("baseline", "paper"),
-        primary="val/acc",
-        pinned=True,
-    ),
-    SampleRun(
-        2,
-        name="vit-l",
-        state="failed",
-        exit_code=1,
-        cause="CUDA OOM",
-        params={"lr": "1e-4", "optimizer": "SGD", "clip": "inf"},
-        metrics={"val/acc": (math.nan, 0.2, 0.7), "loss": (math.inf, 0.3, 9.0), "lr": (0.05, 0.01, 0.1)},
-        notes=("looks Good to me",),
-        primary="val/acc",
-    ),
-    SampleRun(3, name="eval", project="other", job="eval", params={"lr": "auto"}, started_at_s=NOW_S - 90 * 86400.0),
-    SampleRun(4, state="running", ended_at_s=None, exit_code=None, params={"optimizer": "adamw"}, tags=("Basel",)),
-    SampleRun(
-        5, state="queued", started_at_s=None, ended_at_s=None, exit_code=None, metrics={"m 1": (2.0, None, None)}
-    ),
-    SampleRun(12, name="relu(x)", state="stopped", params={"and": "or"}),
-)
 
 
 @pytest.fixture(scope="module")
@@ -355,133 +321,3 @@ def test_smooth_is_the_debiased_mean_of_the_newest_fold(tmp_path_factory: pytest
             assert [entry.no for entry in page.entries] == [no]
     cursor.close()
     opened.close()
-
-
-PLAIN = st.text("abcxyz_./", min_size=1, max_size=6).filter(lambda text: text.lower() not in ("and", "or", "not"))
-ANY_TEXT = st.text(min_size=1, max_size=12) | st.text('\\"a ', min_size=1, max_size=6)
-OPERATORS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
-NUMBERS = st.sampled_from(["0", "0.1", "1e-4", "-1", "inf", "0.81", "2", "1e-3"])
-
-
-def field(name: str, **changes: object) -> Field:
-    """A field without columns."""
-    return Field(name, 0, 0, **changes)  # type: ignore[arg-type]
-
-
-def value(text: str, *, quoted: bool = False) -> Value:
-    """A value without columns."""
-    return Value(text, 0, 0, quoted)
-
-
-LEAVES = st.one_of(
-    st.builds(Word, ANY_TEXT),
-    st.builds(RunNumber, st.integers(0, 15)),
-    st.just(Flag("pinned")),
-    st.builds(lambda name: Has(field(name)), st.sampled_from(["tag", "note", "metric", "lr", "job", "loss", "ended"])),
-    st.builds(
-        lambda name, form, of, op, given: Comparison(field(name, form=form, of="" if form else of), op, value(given)),
-        st.sampled_from(["val/acc", "loss", "lr"]),
-        st.sampled_from(["", "last", "best", "min", "max"]),
-        st.sampled_from(["", "metric"]),
-        OPERATORS,
-        NUMBERS,
-    ),
-    st.builds(
-        lambda name, op, given: Comparison(field(name), op, value(given, quoted=True)),
-        st.sampled_from(["lr", "optimizer", "clip"]),
-        OPERATORS,
-        st.sampled_from(["0.1", "adam", "SGD", "auto", "", "1e-4"]),
-    ),
-    st.builds(
-        lambda name, op, given: Comparison(field(name), op, value(given, quoted=True)),
-        st.sampled_from(["name", "project", "tag", "job"]),
-        st.sampled_from(["=", "!=", "~", "!~"]),
-        st.sampled_from(["vit-l", "^b", "demo", "eval", "a.*e$", "baseline"]),
-    ),
-    st.builds(
-        lambda name, op, given: Comparison(field(name), op, value(given)),
-        st.sampled_from(["age", "duration"]),
-        OPERATORS,
-        st.sampled_from(["30m", "1h", "1d12h", "0s", "3w"]),
-    ),
-)
-TREES = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(lambda parts: And(tuple(parts)), st.lists(inner, min_size=2, max_size=3)),
-        st.builds(lambda parts: Or(tuple(parts)), st.lists(inner, min_size=2, max_size=3)),
-    ),
-    max_leaves=8,
-)
-
-
-def written(node: Node) -> str:
-    """A tree as somebody could type it."""
-    match node:
-        case And(parts):
-            return "(" + " and ".join(map(written, parts)) + ")"
-        case Or(parts):
-            return "(" + " or ".join(map(written, parts)) + ")"
-        case Not(part):
-            return f"not {written(part)}"
-        case Word(text):
-            return quote(text)
-        case RunNumber(no):
-            return f"r{no}"
-        case Flag(flag):
-            return flag
-        case Has(named):
-            return f"has:{named.name}"
-        case Comparison(named, op, given):
-            name = f"{named.of}." * bool(named.of) + named.name
-            name = f"{named.form}({name})" if named.form else name
-            return f"{name} {op} {quote(given.text) if given.quoted else given.text}"
-
-
-def quote(text: str) -> str:
-    """In double quotes: backslashes before a quote are doubled."""
-    return '"' + re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", text)) + '"'
-
-
-def bare(node: Node) -> Node:
-    """A tree without columns."""
-    match node:
-        case And(parts):
-            return And(tuple(map(bare, parts)))
-        case Or(parts):
-            return Or(tuple(map(bare, parts)))
-        case Not(part):
-            return Not(bare(part))
-        case Has(named):
-            return Has(field(named.name))
-        case Comparison(named, op, given):
-            return Comparison(
-                field(named.name, form=named.form, of=named.of), op, value(given.text, quoted=given.quoted)
-            )
-    return node
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(TREES)
-def test_a_tree_that_is_written_down_is_read_again_and_finds_what_plain_python_finds(
-    cursor: Cursor, tree: Node
-) -> None:
-    text = written(tree)
-    found = parse(text).root
-    assert found is not None
-    assert bare(found) == tree
-    assert numbers(cursor, text) == [run.no for run in RUNS if holds(tree, run, RUNS)]
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.sampled_from(" ()<>=!~\"'`\\,.:abnotrlLR1é🚂\x00\n"), max_size=30))
-def test_any_text_is_a_query_or_one_error_within_it(cursor: Cursor, text: str) -> None:
-    found: QueryError | None = None
-    try:
-        numbers(cursor, text)
-    except QueryError as error:
-        found = error
-    if found is not None:
-        assert 0 <= found.column_start <= len(text)
-        assert found.column_start < found.column_end <= max(len(text), found.column_start + 1)

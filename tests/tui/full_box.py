@@ -8,7 +8,7 @@ from console.artifact_preview import Preview
 from console.protocol import Artifact
 from tests.tui.answers import MADE, clone_answer, job_answer
 from tests.tui.project_boxes import box_of_projects
-from tests.tui.stand_in import training_log
+from tests.tui.stand_in_runs import training_log
 from tests.tui.triage_boxes import triage_box
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.tui.stand_in import NOW_S, Box, example_box
+from tests.tui.stand_in import Box, example_box
+from tests.tui.stand_in_runs import NOW_S
 
 DIFF = [
     "--- trusted",

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from console.tui import endings, terminal
 from tests.tui.full_box import full_box
-from tests.tui.stand_in import NOW_S, Box, StandIn, example_box
+from tests.tui.stand_in import Box, StandIn, example_box
+from tests.tui.stand_in_runs import NOW_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,8 @@ from console.tui.screens.too_small import TooSmallScreen
 from console.tui.terminal import TerminalProfile
 from console.tui.widgets.header_line import HeaderFacts, HeaderLine, counts, freshness
 from tests.tui.pilots import opened, press, screen_lines, screen_text, settle, until
-from tests.tui.stand_in import Box, StandIn, example_box, summary
+from tests.tui.stand_in import Box, StandIn, example_box
+from tests.tui.stand_in_runs import summary
 
 if TYPE_CHECKING:
     import pytest

@@ -6,7 +6,8 @@ import asyncio
 
 from console.tui.screens.beside import BesideScreen
 from tests.tui.pilots import opened, press, screen_text
-from tests.tui.stand_in import Box, example_box, make_run, summary
+from tests.tui.stand_in import Box, example_box
+from tests.tui.stand_in_runs import make_run, summary
 
 
 def test_two_marked_runs_stand_side_by_side_and_equal_params_come_on_demand() -> None:

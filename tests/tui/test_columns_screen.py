@@ -9,7 +9,8 @@ from console.tui.screens.columns import ColumnsScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.widgets.virtual_table import VirtualTable
 from tests.tui.pilots import opened, press, screen_text
-from tests.tui.stand_in import Box, example_box, make_run, summary
+from tests.tui.stand_in import Box, example_box
+from tests.tui.stand_in_runs import make_run, summary
 
 
 def header_of(text: str) -> str:

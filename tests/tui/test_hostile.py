@@ -14,7 +14,8 @@ from console.protocol import MetricSummary, RunDetail, Status
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.screens.run import RunScreen
 from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
-from tests.tui.stand_in import Box, StandIn, make_run
+from tests.tui.stand_in import Box, StandIn
+from tests.tui.stand_in_runs import make_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

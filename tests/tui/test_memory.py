@@ -18,7 +18,8 @@ from console.tui.widgets.text_box import TextBox
 from tests.support import FOOTPLATE
 from tests.terminal import Terminal
 from tests.tui.pilots import opened, press, run, screen_text, until
-from tests.tui.stand_in import example_box, make_run
+from tests.tui.stand_in import example_box
+from tests.tui.stand_in_runs import make_run
 from tests.tui.test_acts import notices, put_cursor
 
 if TYPE_CHECKING:

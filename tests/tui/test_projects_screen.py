@@ -10,7 +10,8 @@ import pytest
 from console.client import DaemonRefused
 from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
 from tests.tui.project_boxes import box_of_projects
-from tests.tui.stand_in import NOW_S, Box, example_box
+from tests.tui.stand_in import Box, example_box
+from tests.tui.stand_in_runs import NOW_S
 from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
 
 if TYPE_CHECKING:

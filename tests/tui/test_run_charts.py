@@ -13,7 +13,8 @@ from console.tui.screens.runs import RunsScreen
 from console.tui.text_format import number
 from console.tui.widgets.chart_pane import ChartPane
 from tests.tui.pilots import QUICK, opened, press, screen_text, until
-from tests.tui.stand_in import StandIn, example_box, make_run, summary
+from tests.tui.stand_in import StandIn, example_box
+from tests.tui.stand_in_runs import make_run, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from console.tui.screens.too_small import TooSmallScreen
 from tests.tui.pilots import QUICK, opened, press, screen_text, settle, until
-from tests.tui.stand_in import Box, make_run, summary
+from tests.tui.stand_in import Box
+from tests.tui.stand_in_runs import make_run, summary
 
 if TYPE_CHECKING:
     from console.protocol import RunDetail

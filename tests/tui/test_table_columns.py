@@ -11,7 +11,8 @@ from console.tui.table_layout import TableColumn, lay_out
 from console.tui.text_format import age
 from console.tui.widgets.virtual_table import VirtualTable
 from tests.tui.pilots import opened, press, screen_text
-from tests.tui.stand_in import Box, make_run, summary
+from tests.tui.stand_in import Box
+from tests.tui.stand_in_runs import make_run, summary
 
 DIFFERING = ("param:lr", "param:seed", "param:model")
 SEEN = {

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from console.protocol import encode_number
 from tests.gpu.looks import busy_box
-from tests.tui.stand_in import NOW_S, Box, example_box
+from tests.tui.stand_in import Box, example_box
+from tests.tui.stand_in_runs import NOW_S
 
 if TYPE_CHECKING:
     from console.protocol import Json, RunRow
