@@ -25,6 +25,7 @@ SLOW_FILES = frozenset(
     f"{name}.py"
     for name in (
         "gpu/test_daemon_cards",
+        "gpu/test_sampler",
         "jobs/test_causes",
         "jobs/test_log_limit",
         "jobs/test_supervisor_adopt",
@@ -62,6 +63,7 @@ SLOW_FILES = frozenset(
         "test_reparse",
         "test_writers",
         "test_churn_sample",
+        "test_daemon",
         "test_daemon_life",
         "test_demo",
         "test_disk",
@@ -87,6 +89,7 @@ SLOW_FILES = frozenset(
         "test_zero_config",
         "tui/test_hang_up",
         "tui/test_hostile",
+        "tui/test_memory",
     )
 )
 """Files whose tests take minutes together: `just check` leaves them to `just ci`."""

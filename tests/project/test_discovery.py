@@ -42,6 +42,7 @@ def test_the_churn_sample() -> None:
     assert churn.scripts == (
         Script("eval.py", "argparse"),
         Script("generate.py", "argparse"),
+        Script("history.py", "argparse"),
         Script("train.py", "argparse"),
     )
     assert (churn.has_manifest, churn.trackers, churn.problem) == (False, (), "")
