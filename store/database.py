@@ -240,3 +240,12 @@ class ArrowStream:
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The frame as a PyCapsule (Arrow PyCapsule interface)."""
         return self._frame.__arrow_c_stream__(requested_schema)
+
+
+def insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
+    """Run a statement that reads the frame under the name `frame`."""
+    cursor.register("frame", ArrowStream(frame))
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.unregister("frame")

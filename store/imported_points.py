@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from store import import_journal
-from store.database import ArrowStream
+from store.database import insert_frame
 from store.points import FILE_SOURCE, FOREIGN_SOURCE, LOG_SOURCE
 
 if TYPE_CHECKING:
@@ -125,15 +125,6 @@ def _keys_of_file(cursor: Cursor, no: int) -> list[str]:
         [no, FILE_SOURCE],
     ).fetchall()
     return [key for (key,) in rows]
-
-
-def insert_frame(cursor: Cursor, frame: Any, sql: str) -> None:
-    """Run a statement that reads the frame under the name `frame`."""
-    cursor.register("frame", ArrowStream(frame))
-    try:
-        cursor.execute(sql)
-    finally:
-        cursor.unregister("frame")
 
 
 KEEP: Final = "on conflict do nothing"

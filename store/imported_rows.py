@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from store import metric_pins, twins
-from store.imported_points import KEEP, MOVE_ON, delete_finals, insert_finals, insert_frame
-from store.params import put_params
+from store.database import insert_frame
+from store.imported_points import KEEP, MOVE_ON, delete_finals, insert_finals
+from store.params import put_new_params
 from store.primary_metric import choose_primary, guess_goal
 from store.run_rows import update_runs
 
@@ -99,6 +100,7 @@ def put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
     new = [row for row in rows if row["id"] not in there]
     if new:
         _insert(cursor, new)
+        put_new_params(cursor, [(each.no, each.facts["params"]) for each in runs if each.id not in there])
     if there:
         # Columns that people set (pin, archive) stay.
         update_runs(cursor, [(row.pop("id"), row) for row in rows if row["id"] in there])
@@ -154,8 +156,6 @@ def _insert(cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:
     )
     listed = ", ".join(names)
     insert_frame(cursor, frame, f"insert into run ({listed}) select {listed} from frame")
-    if any(row["params"] != "{}" for row in rows):
-        put_params(cursor, [row["id"] for row in rows], new=True)
 
 
 def _delete_words(cursor: Cursor, runs: Sequence[Taken]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from store.database import insert_frame
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
 
@@ -22,6 +24,11 @@ NEW_KEYS: Final = """
         select distinct unnest(json_keys(params)) as name from run where {condition}
         except select name from param_key
     )
+"""
+NEW_NAMES: Final = """
+    insert into param_key
+    select (select coalesce(max(id), 0) from param_key) + row_number() over (order by name), name
+    from (select unnest($names::varchar[]) as name except select name from param_key)
 """
 PAIRS: Final = f"""
     insert into param
@@ -45,3 +52,31 @@ def put_params(cursor: Cursor, run_ids: Sequence[str], *, new: bool = False) -> 
         cursor.execute(f"delete from param where run_no in (select no from run where {condition})", given)
     cursor.execute(NEW_KEYS.format(condition=condition), given)
     cursor.execute(PAIRS.format(condition=condition), given)
+
+
+def put_new_params(cursor: Cursor, runs: Sequence[tuple[int, Mapping[str, str]]]) -> None:
+    """The rows of new runs, by number, when their params are at hand: in a fifth of the time. Raises duckdb.Error."""
+    import polars as pl
+
+    numbers: list[int] = []
+    names: list[str] = []
+    texts: list[str] = []
+    for no, params in runs:
+        numbers += [no] * len(params)
+        names += params
+        texts += params.values()
+    cursor.execute(NEW_NAMES, {"names": list(dict.fromkeys(names))})
+    ids = dict(cursor.execute("select name, id from param_key").fetchall())
+    text = pl.col("text")
+    frame = pl.DataFrame(
+        {
+            "run_no": pl.Series(numbers, dtype=pl.Int32),
+            "key_id": pl.Series([ids[name] for name in names], dtype=pl.Int32),
+            "text": pl.Series(texts, dtype=pl.String),
+        }
+    ).with_columns(
+        number=pl.when(text.str.contains(f"(?i)^(?:{NUMBER_PATTERN})$")).then(
+            text.str.strip_chars().cast(pl.Float64, strict=False)
+        )
+    )
+    insert_frame(cursor, frame.sort("run_no", "key_id"), "insert into param select * from frame")

@@ -9,6 +9,7 @@ import pytest
 
 from store import database, imported, recovery, twins
 from store.ingest import Index
+from store.params import put_new_params
 from store.run_rows import update_runs
 from tests import big_index
 from tests.store.test_schema import ROW
@@ -54,6 +55,20 @@ def test_rows_follow_the_column_from_the_first_to_the_last(cursor: Cursor) -> No
     assert rows_of(cursor) == {"lr": "0.1", "a b": "x", "depth": "7"}
     names = [name for (name,) in cursor.execute("select name from param_key").fetchall()]
     assert len(names) == len(set(names))
+
+
+def test_params_at_hand_make_the_same_rows(cursor: Cursor) -> None:
+    texts = ["1", " -2.5e-3 ", "+.5", "5.", "1e400", "inf", "-Infinity", "INF", "nan", "1_000", "0x10"]
+    texts += ["\t1", "1\n", "", "e5"]
+    params = HOSTILE | {f"p{place}": text for place, text in enumerate(texts)}
+    Index(cursor).add_runs([{**ROW, "params": params}])
+    other = {**ROW, "id": "01K7000000000000000000000B", "no": 2, "params": {}}
+    Index(cursor).add_runs([other])
+    put_new_params(cursor, [(2, params), (3, {})])
+    put_new_params(cursor, [])
+    said = "select key_id, text, number from param where run_no = ? order by key_id"
+    assert cursor.execute(said, [2]).fetchall() == cursor.execute(said, [1]).fetchall()
+    assert cursor.execute("select count(number) from param where run_no = 2").fetchone() != (0,)
 
 
 @pytest.mark.parametrize("forgets", ["recovery", "imported"])
