@@ -26,12 +26,12 @@ class Pace:
 
     def soon(self) -> None:
         """Wish for a call."""
-        if self._timer is not None:
-            return
         wait_s = self._last_s + self._interval_s - self._monotonic()
         if wait_s <= 0:
+            if self._timer is not None:
+                self._timer.stop()  # it is late
             self._run()
-        else:
+        elif self._timer is None:
             self._timer = self._owner.set_timer(wait_s, self._run)
 
     def forget(self) -> None:
