@@ -373,6 +373,7 @@ def run_tui(
         suspect=suspect,
         kept=kept,
     )
+    app.paint_for_terminal()
     with endings.heeded(app.settle_memory, app.exit):
         app.run(mouse=settings.mouse)
     return app.return_code or 0

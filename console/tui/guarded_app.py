@@ -14,11 +14,12 @@ from console.tui.actions import WRITING
 from console.tui.theme import THEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from textual import events
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
+    from textual.filter import LineFilter
 
     from console.tui.screens.base import FootplateScreen
     from console.tui.session import Session
@@ -31,6 +32,19 @@ class GuardedApp(App[int]):
     """The part of the app that knows no screen."""
 
     session: Session
+    _in_256_colours: LineFilter | None = None
+
+    def paint_for_terminal(self) -> None:
+        """Where the terminal has 256 colours, choose among them; once, before the first frame."""
+        if self.console.color_system == "256" and not self.no_color:
+            from console.tui.eight_bit import EightBit  # here: most terminals have all colours
+
+            self._in_256_colours = EightBit()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every painted line goes through."""
+        ours = self._in_256_colours
+        return super().get_line_filters() if ours is None else [*super().get_line_filters(), ours]
 
     def begin_theme(self, kept: Mapping[str, Any]) -> None:
         """The configured theme, or the one that a person switched to since it was configured so."""

@@ -14,6 +14,7 @@ from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_fro
 from console.client import Client
 from console.tui.app import FootplateApp
 from console.tui.courier import Courier, Feed
+from console.tui.eight_bit import EightBit
 from console.tui.terminal import TerminalProfile
 from tests.tui.stand_in import Box, StandIn
 
@@ -234,3 +235,12 @@ def screen_lines(app: App[Any]) -> list[list[tuple[str, str]]]:
 def screen_text(app: App[Any]) -> str:
     """The screen as painted, without styles."""
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips())
+
+
+async def paint_in_256_colours(app: FootplateApp, pilot: Pilot[Any], *, on: bool = True) -> None:
+    """Go on as on a terminal that has no more colours, or as on one that has."""
+    app._in_256_colours = EightBit() if on else None
+    for screen in app.screen_stack:
+        for widget in screen.walk_children(with_self=True):
+            widget.refresh()
+    await settle(pilot)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from console.client import DaemonRefused
-from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
+from tests.tui.pilots import Clock, opened, press, run, screen_text
 from tests.tui.project_boxes import box_of_projects
 from tests.tui.stand_in import Box, example_box
 from tests.tui.stand_in_runs import NOW_S
-from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
+from tests.tui.test_snapshots import SIZES, compare_both, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,7 @@ def test_projects(size: tuple[int, int]) -> None:
     async def look() -> None:
         async with opened(box_of_projects(), size=size, monotonic=Clock()) as (app, pilot):
             await press(pilot, "9")
-            app.clear_notifications()
-            await settle(pilot)
-            compare(f"projects_{size[0]}x{size[1]}", picture(app))
+            await compare_both("projects", app, pilot)
 
     asyncio.run(look())
 

@@ -1,4 +1,5 @@
-"""Both screens at three sizes, as text with a compact map of styles; FOOTPLATE_UPDATE_SNAPSHOTS=1 writes them anew."""
+"""Screens at three sizes, as text with a compact map of styles, in all colours and in 256; FOOTPLATE_UPDATE_SNAPSHOTS=1
+writes them anew. Forms are in test_form_snapshots.py."""
 
 from __future__ import annotations
 
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from console import views
+from console.tui import lofi
 from console.views import View
-from tests.tui.pilots import QUICK, Clock, opened, press, screen_lines, settle
+from tests.tui.artifact_boxes import box_with_files
+from tests.tui.pilots import QUICK, Clock, opened, paint_in_256_colours, press, screen_lines, settle
 from tests.tui.stand_in import Box, example_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from textual.pilot import Pilot
 
     from console.tui.app import FootplateApp
     from console.tui.terminal import TerminalProfile
@@ -70,15 +75,37 @@ def compare(name: str, now: str) -> None:
         pytest.fail(f"{name} looks different (FOOTPLATE_UPDATE_SNAPSHOTS=1 accepts):\n" + "\n".join(difference))
 
 
+async def compare_both(name: str, app: FootplateApp, pilot: Pilot[int]) -> None:
+    """What is painted now, in all colours and as a terminal of 256 colours gets it.
+
+    The colours are chosen where the app paints (console/tui/eight_bit.py), so the same open app paints once more; that
+    this is what a real terminal gets is tested in tests/tui/test_eight_bit.py.
+    """
+    app.clear_notifications()
+    await settle(pilot)
+    size = f"{app.size.width}x{app.size.height}"
+    compare(f"{name}_{size}", picture(app))
+    await paint_in_256_colours(app, pilot)
+    compare(f"{name}_256_{size}", picture(app))
+    await paint_in_256_colours(app, pilot, on=False)
+
+
 async def snapshot(
-    name: str, size: tuple[int, int], *keys: str, box: Box | None = None, profile: TerminalProfile = QUICK
+    name: str,
+    size: tuple[int, int],
+    *keys: str,
+    box: Box | None = None,
+    profile: TerminalProfile = QUICK,
+    opens_runs: bool = True,
 ) -> None:
     """Open the app, press keys, compare."""
-    async with opened(box or example_box(), size=size, monotonic=Clock(), profile=profile) as (app, pilot):
+    clock = Clock()
+    async with opened(box or example_box(), size=size, monotonic=clock, profile=profile, opens_runs=opens_runs) as (
+        app,
+        pilot,
+    ):
         await press(pilot, *keys)
-        app.clear_notifications()
-        await settle(pilot)
-        compare(f"{name}_{size[0]}x{size[1]}", picture(app))
+        await compare_both(name, app, pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -135,16 +162,30 @@ def test_beside(size: tuple[int, int]) -> None:
     asyncio.run(snapshot("beside", size, "down", "down", *marks, "b"))
 
 
-def test_help() -> None:
-    asyncio.run(snapshot("help", (80, 24), "question_mark"))
+@pytest.mark.parametrize("size", SIZES)
+def test_questions(size: tuple[int, int]) -> None:
+    """What lies over a screen for a moment, one after the other over the same one."""
+
+    async def look() -> None:
+        async with opened(example_box(), size=size, monotonic=Clock()) as (app, pilot):
+            for name, *keys in (("help", "question_mark"), ("palette", "colon"), ("confirm", *["down"] * 3, "x")):
+                await press(pilot, *keys)
+                await compare_both(name, app, pilot)
+                await press(pilot, "escape")
+
+    asyncio.run(look())
 
 
-def test_confirm() -> None:
-    asyncio.run(snapshot("confirm", (80, 24), "down", "down", "down", "x"))
+@pytest.mark.parametrize("size", SIZES)
+def test_artifacts(size: tuple[int, int]) -> None:
+    async def look() -> None:
+        async with opened(box_with_files(), size=size, monotonic=Clock()) as (app, pilot):
+            await press(pilot, *["down"] * 3, "enter", "a", "down", "down")
+            await compare_both("artifacts", app, pilot)
+            await press(pilot, "enter")
+            await compare_both("artifact_picture", app, pilot)
 
-
-def test_palette() -> None:
-    asyncio.run(snapshot("palette", (120, 40), "colon"))
+    asyncio.run(look())
 
 
 def test_no_match() -> None:
@@ -157,3 +198,17 @@ def test_empty() -> None:
 
 def test_away() -> None:
     asyncio.run(snapshot("away", (80, 24), box=Box(away=True)))
+
+
+def test_too_small() -> None:
+    asyncio.run(snapshot("too_small", (40, 10)))
+
+
+def test_plain_text() -> None:
+    """What ctrl+l puts on the terminal's own page."""
+
+    async def look() -> None:
+        async with opened(example_box(), size=(80, 24), monotonic=Clock()) as (app, _):
+            compare("plain_text_80x24", lofi.text_of(app.screen) + "\n")
+
+    asyncio.run(look())

@@ -15,7 +15,7 @@ from console.tui.sections import width_of
 from console.tui.widgets.section_list import SectionList
 from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
-from tests.tui.test_snapshots import SIZES, compare, in_utc, picture
+from tests.tui.test_snapshots import SIZES, compare, compare_both, in_utc, picture
 from tests.tui.triage_boxes import triage_box
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ __all__ = ["in_utc"]
 def test_triage(size: tuple[int, int]) -> None:
     async def look() -> None:
         async with opened(triage_box(), size=size, monotonic=Clock(), opens_runs=False) as (app, pilot):
-            await settle(pilot)
-            compare(f"triage_{size[0]}x{size[1]}", picture(app))
+            await compare_both("triage", app, pilot)
 
     asyncio.run(look())
 
