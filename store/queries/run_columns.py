@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from store.points import HAND_SOURCE
+from store.queries.latest_metrics import latest_of_runs
 from store.query_language.conditions import condition_of
 from store.query_language.names import Names
 from store.query_language.parser import parse
-from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
+    from store.series import LatestMetric
 
 
 class ParamCount(NamedTuple):
@@ -91,13 +91,4 @@ def metrics_of_runs(cursor: Cursor, numbers: Sequence[int], keys: Sequence[str])
     if not known:
         return {}
     names = dict(known)
-    # Written out, the numbers tell DuckDB which rows it need not look at.
-    rows = cursor.execute(
-        f"""
-        select m.run_no, m.key_id, m.value, m.step, m.minimum, m.maximum, m.point_count, m.source = {HAND_SOURCE},
-            {FOLDS_SQL.format(latest="m")}
-        from metric_latest m
-        where m.run_no in ({", ".join(map(str, numbers))}) and m.key_id in ({", ".join(map(str, names))})
-        """
-    ).fetchall()
-    return {(no, names[key_id]): latest_metric((names[key_id], *rest)) for no, key_id, *rest in rows}
+    return {(no, names[key_id]): found for (no, key_id), found in latest_of_runs(cursor, numbers, names).items()}

@@ -58,18 +58,28 @@ def run_page(
     direction = "desc" if descending else "asc"
     columns = "".join(f", {term} as term_{place}" for place, term in enumerate(order.terms))
     terms = "".join(f"term_{place} {direction} nulls last, " for place in range(len(order.terms)))
-    page = f"""
-        with matched as materialized (select run.no{columns} from run {order.joins} where {condition})
-        select no, (select count(*) from matched) from matched order by {terms} no desc limit $limit offset $offset
-    """
-    found = cursor.execute(page, parameters | {"limit": limit, "offset": offset}).fetchall()
     total = _count(cursor, "select count(*) from run", {})
-    if found:
-        matched = found[0][1]
+    window = parameters | {"limit": limit, "offset": offset}
+    if condition == "true":
+        page = f"""
+            select no from (select run.no{columns} from run {order.joins})
+            order by {terms} no desc limit $limit offset $offset
+        """
+        numbers, matched = [no for (no,) in cursor.execute(page, window).fetchall()], total
     else:
-        given = {name: value for name, value in parameters.items() if f"${name}" in condition}
-        matched = _count(cursor, f"select count(*) from run where {condition}", given)
-    entries = runs_by_no(cursor, [no for no, _ in found], are_all=len(found) == total)
+        page = f"""
+            with matched as materialized (select run.no{columns} from run {order.joins} where {condition})
+            select no, (select count(*) from matched)
+            from matched order by {terms} no desc limit $limit offset $offset
+        """
+        found = cursor.execute(page, window).fetchall()
+        numbers = [no for no, _ in found]
+        if found:
+            matched = found[0][1]
+        else:
+            given = {name: value for name, value in parameters.items() if f"${name}" in condition}
+            matched = _count(cursor, f"select count(*) from run where {condition}", given)
+    entries = runs_by_no(cursor, numbers, are_all=len(numbers) == total)
     return RunTable(total, matched, tuple(entries))
 
 

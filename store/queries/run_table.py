@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from store.points import HAND_SOURCE
+from store.queries.latest_metrics import latest_of_runs
 from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
@@ -85,20 +86,18 @@ WRITTEN_OUT_MAX: Final = 1000
 """Numbers written out tell DuckDB which rows it need not look at; of more than so many, reading them costs more."""
 FEW: Final = 128
 """That are found faster one by one, wherever they lie."""
-TOGETHER: Final = 20
+MANY: Final = 512
+"""That are not, wherever they lie."""
+TOGETHER: Final = 4
 """Of so many runs in a stretch at least one is asked for, where it costs less to read all of the stretch."""
+TAGS_OF_RUNS: Final = """select run_id, list(name order by name) from tag
+    where run_id in (select unnest($ids::varchar[])) group by run_id"""
 NO_METRIC: Final = (None,) * 8
 SELECT: Final = f"""
     select {COLUMNS.format(tags=TAGS)}, {METRIC}
     from run
     left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id
     left join metric_key on metric_key.id = run.primary_key_id
-"""
-METRICS_SQL: Final = f"""
-    select latest.run_no, {METRIC}
-    from (select unnest($numbers::integer[]) as run_no, unnest($keys::integer[]) as key_id) wanted
-    join metric_latest latest on latest.run_no = wanted.run_no and latest.key_id = wanted.key_id
-    join metric_key on metric_key.id = latest.key_id
 """
 
 
@@ -162,16 +161,16 @@ def runs_by_no(cursor: Cursor, numbers: Sequence[int], *, are_all: bool = False)
         given = {"numbers": list(numbers)}
         rows = cursor.execute(f"{SELECT} where run.no in (select unnest($numbers::integer[]))", given).fetchall()
         entries = {each.no: each for each in map(entry, rows)}
-    elif len(numbers) > FEW or max(numbers) - min(numbers) < TOGETHER * len(numbers):
+    elif len(numbers) > MANY or (len(numbers) > FEW and max(numbers) - min(numbers) < TOGETHER * len(numbers)):
         # Written out, the numbers tell DuckDB which rows it need not look at.
         rows = cursor.execute(f"{SELECT} where run.no in ({', '.join(map(str, numbers))})").fetchall()
         entries = {each.no: each for each in map(entry, rows)}
     else:
-        entries = _far_apart(cursor, numbers)
+        entries = _one_by_one(cursor, numbers)
     return [entries[no] for no in numbers if no in entries]
 
 
-def _far_apart(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
+def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     """The same one table at a time: then DuckDB finds runs by their primary key, and does not read all of them."""
     found = cursor.execute(
         f"select id, no, primary_key_id from run where no in ({', '.join(map(str, numbers))})"
@@ -181,19 +180,14 @@ def _far_apart(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
         return {}
     marks = ", ".join(f"${name}" for name in ids)
     rows = cursor.execute(f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})", ids).fetchall()
-    tags = dict(
-        cursor.execute(
-            f"select run_id, list(name order by name) from tag where run_id in ({marks}) group by run_id", ids
-        ).fetchall()
-    )
+    tags = dict(cursor.execute(TAGS_OF_RUNS, {"ids": list(ids.values())}).fetchall())
     keys = {no: key_id for _, no, key_id in found if key_id is not None}
-    given = {"numbers": list(keys), "keys": list(keys.values())}
-    metrics = {no: metric for no, *metric in cursor.execute(METRICS_SQL, given).fetchall()} if keys else {}
+    metrics = latest_of_runs(cursor, list(keys), keys.values())
     entries: dict[int, RunEntry] = {}
     for run_id, no, *rest in rows:
-        row = [run_id, no, *rest, *metrics.get(no, NO_METRIC)]
+        row = [run_id, no, *rest, *NO_METRIC]
         row[TAGS_PLACE] = tags.get(run_id)
-        entries[no] = entry(tuple(row))
+        entries[no] = entry(tuple(row))._replace(metric=metrics.get((no, keys.get(no, 0))))
     return entries
 
 

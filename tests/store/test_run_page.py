@@ -32,6 +32,9 @@ def test_runs_far_apart_come_out_as_those_together(tmp_path: Path) -> None:
     assert len(expected[1].metric.folds) == 2
     assert runs_by_no(cursor, [5000, 1, 7, 900, 2]) == [expected[no] for no in (5000, 1, 900, 2)]
     assert runs_by_no(cursor, [2, 1, 3]) == [expected[2], expected[1]]
+    assert runs_by_no(cursor, [*range(1, 200), 900, 5000]) == [expected[no] for no in (1, 2, 900, 5000)]
+    assert runs_by_no(cursor, [*range(1, 600), 900, 5000]) == [expected[no] for no in (1, 2, 900, 5000)]
+    assert runs_by_no(cursor, [*range(1, 2000), 5000]) == [expected[no] for no in (1, 2, 900, 5000)]
     assert runs_by_no(cursor, [70_000, 7]) == []
     assert runs_by_no(cursor, []) == []
     cursor.close()
