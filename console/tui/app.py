@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from console.config import DEFAULTS
 from console.tui import config_notice, endings, memory, recalling, terminal, type_ahead
 from console.tui.actions import bindings
 from console.tui.attendance import Attendance
+from console.tui.collecting import Collecting
 from console.tui.guarded_app import GuardedApp
 from console.tui.messages import (
     ActDone,
@@ -139,14 +139,14 @@ class FootplateApp(GuardedApp):
         self._status_pace = Pace(self, session.profile.status_interval_s, self._ask_status, session.monotonic)
         self._feed = session.feed("runs", self)
         self._attendance = Attendance(session, self)
+        self._collecting = Collecting(session.monotonic)
         self.set_interval(1.0, self._count_seconds)
         session.courier.start()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        """The first frame is painted: what was made for it stays, so the collector need not look at it again."""
-        gc.freeze()
-        gc.enable()
+        """The first frame is painted."""
+        self._collecting.begin()
         self._attendance.pressed()
         self._feed.start()
         if self._suspect is not None:
@@ -195,6 +195,7 @@ class FootplateApp(GuardedApp):
         """Every key and click shows that somebody is there; of a key it is remembered what it was typed at."""
         if isinstance(event, events.Key | events.MouseDown):
             self._attendance.pressed()
+            self._collecting.pressed()
             self._untouched = False
         if isinstance(event, events.Key) and not event.is_forwarded:
             type_ahead.aim(event, self.focused or self.screen)
@@ -232,6 +233,7 @@ class FootplateApp(GuardedApp):
         if front.present and not self.session.link.paused and self._seconds % every_s == 0:
             front.refresh_live_cells()
         front.show_header()
+        self._collecting.tick()
 
     def on_change_seen(self) -> None:
         """Some run changed."""

@@ -50,11 +50,16 @@ def deliver(reply_to: MessagePump, message: Message) -> bool:
 
 
 class Courier:
-    """One thread, one connection; a request replaces a waiting one of its kind, so a slow daemon makes no queue."""
+    """A thread with a connection; a request replaces a waiting one of its kind, so a slow daemon makes no queue.
+
+    What a person waits for with a finger on the key goes by an express, a thread and connection of its own: it does
+    not stand behind a page, a curve or a count that somebody may look at later.
+    """
 
     def __init__(self, client_factory: ClientFactory) -> None:
         self._client_factory = client_factory
         self._waiting: dict[str, Request] = {}
+        self._express: Courier | None = None
         self._wake = threading.Condition()
         self._closed = False
 
@@ -64,6 +69,8 @@ class Courier:
 
     def close(self) -> None:
         """Carry nothing more."""
+        if self._express is not None:
+            self._express.close()
         with self._wake:
             self._closed = True
             self._waiting.clear()
@@ -76,6 +83,15 @@ class Courier:
             if len(self._waiting) > WAITING_LIMIT:
                 del self._waiting[next(iter(self._waiting))]
             self._wake.notify()
+
+    def ask_at_once(self, kind: str, reply_to: MessagePump, call: Call) -> None:
+        """The same by the express; one of its kind that waits with the others need not be carried any more."""
+        with self._wake:
+            self._waiting.pop(kind, None)
+        if self._express is None:
+            self._express = type(self)(self._client_factory)
+            self._express.start()
+        self._express.ask(kind, reply_to, call)
 
     def _take(self) -> Request | None:
         with self._wake:

@@ -30,6 +30,8 @@ class RunBook:
         self._pages: dict[int, TablePage] = {}
         self._rows: dict[str, RunRow] = {}
         self._seen: dict[str, Contents] = {}
+        self._looked_through: dict[int, set[str]] = {}
+        """Columns of the pages that `_seen` speaks of."""
         self._clock_s = 0.0
         self._heard_at_s = 0.0
         self.chosen: tuple[str, ...] | None = None
@@ -70,9 +72,12 @@ class RunBook:
         self._clock_s, self._heard_at_s, self.loaded = page.now_s, self._monotonic(), True
         self.total_count, self.matched_count = page.total_count, page.matched_count
         self._pages.pop(page.offset, None)
+        self._looked_through.pop(page.offset, None)
         self._pages[page.offset] = table_page
         while len(self._pages) > REMEMBERED_PAGES:
-            del self._pages[next(iter(self._pages))]
+            dropped = next(iter(self._pages))
+            del self._pages[dropped]
+            self._looked_through.pop(dropped, None)
         self.has_imported = self.has_imported or any(row.tracker for row in page.rows)
         self._rows = {row.id: row for each in self._pages.values() for row in each.page.rows}
         for row in page.rows:
@@ -82,13 +87,17 @@ class RunBook:
     def forget(self) -> None:
         """The filter or the order changed: nothing that comes later belongs to these pages."""
         self._pages.clear()
-        self._seen.clear()
+        self._forget_widths()
         self.matched_count = None
 
     def choose(self, names: tuple[str, ...] | None) -> None:
         """These columns are wanted, or those that choose themselves."""
         self.chosen = names
+        self._forget_widths()
+
+    def _forget_widths(self) -> None:
         self._seen.clear()
+        self._looked_through.clear()
 
     def mark(self, run_ids: Iterable[str]) -> None:
         """These runs are marked."""
@@ -113,8 +122,11 @@ class RunBook:
         names, now_s = self.names, self.now_s
         rows: Sequence[RunRow] = found.page.rows if found is not None else ()
         values = found.cells if found is not None else {}
+        looked_through = self._looked_through.setdefault(offset, set()) if found is not None else set()
         for name in names:
-            self._seen[name] = seen_in(name, rows, values.get(name), self._seen.get(name, NOTHING_SEEN))
+            if name not in looked_through:
+                self._seen[name] = seen_in(name, rows, values.get(name), self._seen.get(name, NOTHING_SEEN))
+        looked_through.update(names)
         columns = arrange(width_cells, self.chosen, names, self._seen)
         keys = tuple(each.removeprefix("param:") for each in self.differing)
         with_params = not has_params(columns, self.chosen)

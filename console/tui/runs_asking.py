@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from console import run_columns
 from console.tui.messages import ColumnsArrived, PageArrived
 from console.tui.table_columns import PARAMS_WANTED
+from console.tui.table_pages import PAGE_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,16 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.run_columns import TablePage
     from console.tui.courier import Call
+    from console.tui.widgets.virtual_table import VirtualTable
     from console.views import View
+
+
+GLANCE_MORE_ROWS: Final = 4
+
+
+def glance_rows(table: VirtualTable) -> int:
+    """What a person sees first of another filter or order; the rest of the page follows."""
+    return min(PAGE_ROWS, table.size.height + GLANCE_MORE_ROWS)
 
 
 def fetch_page(client: Client, view: View, offset: int, limit: int, columns: Sequence[str]) -> TablePage:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from console.tui.text_format import cell_width, fit, visible
 
@@ -30,9 +30,8 @@ class TableColumn:
     """Index of its cell in a row; -1 for the place that the column itself has."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One value of a row."""
+class Cell(NamedTuple):
+    """One value of a row. A named tuple, as a page has thousands of them."""
 
     text: str
     """As it came from outside; the table makes it visible and fits it."""

@@ -65,7 +65,8 @@ class WatchedCourier(Courier):
     def busy(self) -> bool:
         """Some request has no answer yet that was posted."""
         with self._wake:
-            return self._carrying or bool(self._waiting)
+            by_express = isinstance(self._express, WatchedCourier) and self._express.busy
+            return self._carrying or bool(self._waiting) or by_express
 
 
 class WatchedApp(FootplateApp):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from console.client import DaemonRefused
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
     from textual.pilot import Pilot
 
+    from console.client import Client
     from tests.tui.pilots import WatchedApp
 
 
@@ -241,6 +243,32 @@ def test_requests_of_one_kind_coalesce_and_the_queue_is_bounded() -> None:
         courier.ask("page:0", nobody, lambda _client: LinkQuiet())
         courier.ask(f"page:{number}", nobody, lambda _client: LinkQuiet())
     assert len(courier._waiting) == WAITING_LIMIT
+
+
+def test_what_is_asked_at_once_does_not_stand_behind_what_is_slow() -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            slow, asked = threading.Event(), threading.Event()
+
+            def wait(_client: Client) -> LinkQuiet:
+                slow.wait(30)
+                return LinkQuiet()
+
+            def ask(_client: Client) -> LinkQuiet:
+                asked.set()
+                return LinkQuiet()
+
+            try:
+                app.session.courier.ask("slow", app, wait)
+                app.session.courier.ask("query", app, ask)
+                app.session.courier.ask_at_once("query", app, ask)
+                assert await asyncio.to_thread(asked.wait, 30)
+                assert "query" not in app.session.courier._waiting, "once is enough"
+            finally:
+                slow.set()
+            await settle(pilot)
+
+    asyncio.run(drive())
 
 
 def test_the_header_paints_only_when_it_differs() -> None:

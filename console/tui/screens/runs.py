@@ -8,16 +8,17 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from console import run_columns, views
-from console.tui import runs_memory
+from console import views
+from console.tui import runs_memory, runs_order
 from console.tui.actions import bindings
 from console.tui.messages import PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
-from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, SORT_CYCLE, card_lines
-from console.tui.runs_asking import asking_for_columns, asking_for_page, fetch_page
+from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, card_lines
+from console.tui.runs_asking import asking_for_columns, asking_for_page, fetch_page, glance_rows
 from console.tui.runs_words import order_of, title_of
 from console.tui.screens.base import FootplateScreen
+from console.tui.table_pages import PAGE_ROWS
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
-PAGE_ROWS: Final = 256
-GLANCE_ROWS: Final = 64
-"""What a person sees first of another filter or order; the rest of the page follows."""
 COLUMNS_INTERVAL_S: Final = 10.0
 """Params that differ are asked for again that often while runs change; a new filter asks at once."""
 
@@ -240,8 +238,8 @@ class RunsScreen(FootplateScreen):
     def on_virtual_table_sort_wanted(self, message: VirtualTable.SortWanted) -> None:
         """A click on a column's title."""
         message.stop()
-        if field := run_columns.sort_field(message.column_key):
-            self._set_sort(field, not self.descending if field == self.sort else field not in ASCENDING_FIRST)
+        if order := runs_order.clicked(message.column_key, self.sort, descending=self.descending):
+            self._set_sort(*order)
 
     def action_open(self) -> None:
         """Open the run under the cursor."""
@@ -270,9 +268,7 @@ class RunsScreen(FootplateScreen):
         """Choose the columns."""
         from console.tui.screens.columns import ColumnsScreen  # here: the first frame does not need it
 
-        book = self._book
-        automatic = [book.names[column.cell] for column in self._table.drawn_columns]
-        picker = ColumnsScreen(self.session, self.filter_text, book.chosen, automatic)
+        picker = ColumnsScreen(self.session, self.filter_text, self._book.chosen, self._drawn_names)
         self.app.push_screen(picker, self._set_columns)
 
     def _set_columns(self, chosen: tuple[str, ...] | None) -> None:
@@ -321,10 +317,11 @@ class RunsScreen(FootplateScreen):
 
     def _fetch_first_page(self, client: Client, text: str) -> TablePage:
         """Of a query that is being typed; runs in the thread of the courier."""
-        return fetch_page(client, self.view._replace(filter=text), 0, GLANCE_ROWS, self._book.asked)
+        return fetch_page(client, self.view._replace(filter=text), 0, glance_rows(self._table), self._book.asked)
 
     def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""
+        self.query_one(QueryPrompt).settle()
         if message.text != self.filter_text:
             self.filter_text = message.text
             self._forget_pages()
@@ -333,6 +330,7 @@ class RunsScreen(FootplateScreen):
 
     def on_query_prompt_refused(self, message: QueryPrompt.Refused) -> None:
         """What was typed and kept does not count."""
+        self.query_one(QueryPrompt).settle()
         fault = message.fault
         self.say(fault.message + f": {fault.hint}" * bool(fault.hint), severe=True)
 
@@ -353,10 +351,7 @@ class RunsScreen(FootplateScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        drawn = [self._book.names[column.cell] for column in self._table.drawn_columns]
-        fields = [run_columns.sort_field(name) for name in drawn if ":" in name]
-        cycle = [*SORT_CYCLE, *filter(None, fields)]
-        field = cycle[(cycle.index(self.sort) + 1) % len(cycle)] if self.sort in cycle else cycle[0]
+        field = runs_order.next_field(self.sort, self._drawn_names)
         self._set_sort(field, field not in ASCENDING_FIRST)
 
     def action_reverse(self) -> None:
@@ -370,12 +365,12 @@ class RunsScreen(FootplateScreen):
 
     def _show_sort(self) -> None:
         """The arrow stands in the column that says what is sorted by, if there is one."""
-        names = self._book.names
-        shown = next((name for name in names if run_columns.sort_field(name) == self.sort), "")
-        # The best value of the primary metric has no column where there is little room.
-        drawn = {names[column.cell] for column in self._table.drawn_columns}
-        shown = "metric" if shown == "best" and shown not in drawn else shown
-        self._table.set_sort("state" if shown == "glyph" else shown, self.descending)
+        key = runs_order.column_with_arrow(self.sort, self._book.names, self._drawn_names)
+        self._table.set_sort(key, self.descending)
+
+    @property
+    def _drawn_names(self) -> list[str]:
+        return [self._book.names[column.cell] for column in self._table.drawn_columns]
 
     def _forget_pages(self) -> None:
         self._query_no += 1
@@ -386,8 +381,11 @@ class RunsScreen(FootplateScreen):
         self._forget_pages()
         self._show_title()
         if self._table.row_count and not self._table.scroll_offset.y:
-            self._ask_page(0, GLANCE_ROWS)
-        self.refresh_data()
+            self._table.invalidate(ask=False)
+            asking = asking_for_page(self._query_no, self.view, 0, glance_rows(self._table), self._book.asked)
+            self.session.courier.ask_at_once("glance", self, asking)
+        else:
+            self.refresh_data()
 
     def action_back(self) -> None:
         """Clear the filter, then the marks."""

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from console import run_queries
 from console.client import DaemonRefused
+from console.tui.pace import Pause
 from console.tui.styles import MUTED
 from console.tui.text_format import cell_width, fit, visible
 from console.tui.widgets.prompt import Prompt, PromptInput
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 PLACEHOLDER: Final = "words, or val/acc > 0.8 and lr < 1e-3"
 HISTORY_MAX: Final = 50
 ITEM_CELLS: Final = 40
+HIDE_AFTER_S: Final = 0.25
+"""A prompt that was left waits for its answer, but no longer."""
 GOES_ON: Final = ("metric", "param", "fact", "form")
 """Of a word that may become the name of one of these, it is not yet known whether it is a word to look for."""
 NO_COMPLETIONS: Final = run_queries.Completions(0, 0, ())
@@ -59,15 +62,15 @@ class QueryPrompt(Vertical):
     DEFAULT_CSS = """
     QueryPrompt {
         height: auto;
+        display: none;
+    }
+    QueryPrompt.-open, QueryPrompt > Prompt {
+        display: block;
     }
     QueryPrompt > Static {
         height: 1;
-        display: none;
         background: $panel;
         padding-left: 1;
-    }
-    QueryPrompt > Static.-open {
-        display: block;
     }
     """
 
@@ -114,6 +117,7 @@ class QueryPrompt(Vertical):
         self._wish: str | None = None
         """The text that is to be completed as soon as it is known how."""
         self._fault: Fault | None = None
+        self._left = True
 
     def compose(self) -> ComposeResult:
         """The prompt and its line."""
@@ -123,6 +127,7 @@ class QueryPrompt(Vertical):
     def on_mount(self) -> None:
         """The input marks what is wrong."""
         self.text_input.highlighter = self._mark
+        self._hiding = Pause(self, HIDE_AFTER_S, self.settle)
 
     @property
     def text_input(self) -> PromptInput:
@@ -139,8 +144,10 @@ class QueryPrompt(Vertical):
         self._mark.style = f"underline {self.app.theme_variables.get('error', '')}".strip()
         self._place = len(self._history)
         self._completions, self._completed_text, self._fault = NO_COMPLETIONS, None, None
+        self._hiding.cancel()
+        self._left = False
+        self.add_class("-open")
         self.query_one(Prompt).open(text)
-        self.query_one(Static).add_class("-open")
         self._show_line()
         self._ask_completions()
 
@@ -152,13 +159,23 @@ class QueryPrompt(Vertical):
 
     def on_prompt_left(self, message: Prompt.Left) -> None:
         """Typing is over; the message goes on to the screen."""
-        self.query_one(Static).remove_class("-open")
         self._number += 1
+        self._left = True
         if message.kept:
             text = message.text.strip()
             if text and text not in self._history[-1:]:
                 self._history = [*self._history, text][-HISTORY_MAX:]
             self._try(message.text, kept=True)
+            # To hide it moves every line of the table, which soon is painted with other rows anyway.
+            self._hiding.soon()
+        else:
+            self.settle()
+
+    def settle(self) -> None:
+        """Hide if it was left; for the screen, when it has the rows."""
+        if self._left:
+            self._hiding.cancel()
+            self.remove_class("-open")
 
     def on_prompt_wanted(self, message: Prompt.Wanted) -> None:
         """A key of the prompt: take the first completion, or an earlier query."""
@@ -185,7 +202,7 @@ class QueryPrompt(Vertical):
                     return self.Tried(number, text, kept, None, fault)
                 raise
 
-        self._session.courier.ask("filter", self, fetch)
+        self._session.courier.ask_at_once("filter", self, fetch)
 
     def on_query_prompt_tried(self, message: Tried) -> None:
         """Pass a good answer on; show what is wrong."""

@@ -190,7 +190,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._pages.put(offset, rows)
         self._settle_cursor()
         self._refresh_rows(*changed)
-        self._request_pages()
+        self.call_after_refresh(self._request_pages)  # what came is painted before more is read
 
     def invalidate(self, *, ask: bool = True) -> None:
         """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
