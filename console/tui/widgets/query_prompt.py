@@ -233,7 +233,7 @@ class QueryPrompt(Vertical):
         def fetch(client: Client) -> QueryPrompt.Completed:
             return self.Completed(text, run_queries.complete(client, text, at))
 
-        self._session.courier.ask("complete", self, fetch)
+        self._session.courier.ask_at_once("complete", self, fetch)
 
     def on_query_prompt_completed(self, message: Completed) -> None:
         """Show what may come next, unless more was typed meanwhile."""
