@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 
 
@@ -41,9 +42,11 @@ def split_at_tables(text: str) -> tuple[str, str, str]:
 
 
 def remember(path: str, key: str, value: str) -> None:
-    """Set a key in a file, which is made where there is none. Raises ConfigEditError, OSError."""
+    """Set a key in a file, which is made for us alone where there is none. Raises ConfigEditError, OSError."""
+    mode = 0o600
     try:
         with open(path, encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read()
     except FileNotFoundError:
         text = ""
@@ -54,10 +57,16 @@ def remember(path: str, key: str, value: str) -> None:
     target = os.path.realpath(path)  # a link into somebody's dotfiles stays one
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", opener=private) as file:
             file.write(changed)
+            os.fchmod(file.fileno(), mode)
         os.replace(temporary, target)
     except OSError:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def private(path: str, flags: int) -> int:
+    """Opens a file that nobody else can read, whatever the umask."""
+    return os.open(path, flags, 0o600)

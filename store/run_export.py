@@ -17,6 +17,7 @@ import orjson
 from store.params import NUMBER_PATTERN
 from store.primary_metric import guess_goal
 from store.queries import run_table
+from store.query_language.fields import FOLD_BESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +102,7 @@ class Plan(NamedTuple):
 def plan(cursor: Cursor, numbers: list[int], names: Sequence[str], *, short: bool) -> Plan:
     """Which columns these runs are given; `short`: those that people compare. Raises ColumnError, duckdb.Error."""
     if names:
-        return Plan(numbers, [column(cursor, name) for name in names], 0)
+        return Plan(numbers, [column(cursor, name) for name in dict.fromkeys(names)], 0)
     facts = [Column(name, "fact", name) for name in (SHORT if short else FACTS)]
     params, more_params = keys_of(cursor, numbers, "param", differing=short)
     metrics, more_metrics = ([], 0) if short else keys_of(cursor, numbers, "metric_latest", differing=False)
@@ -158,9 +159,10 @@ def lines(cursor: Cursor, planned: Plan) -> Iterator[list[list[Any]]]:
         values: dict[tuple[int, str], tuple[Any, ...]] = {}
         if wanted:
             found = cursor.execute(
-                "select latest.run_no, name, value, minimum, maximum, step from metric_latest latest "
-                f"join metric_key key on key.id = latest.key_id where latest.run_no in ({listed}) "
-                "and name in (select unnest($names))",
+                "select latest.run_no, name, value, latest.minimum, latest.maximum, step, "
+                "coalesce(fold.minimum, latest.minimum), coalesce(fold.maximum, latest.maximum) "
+                f"from metric_latest latest join metric_key key on key.id = latest.key_id {FOLD_BESTS} "
+                f"where latest.run_no in ({listed}) and name in (select unnest($names))",
                 {"names": wanted},
             ).fetchall()
             values = {(no, key): tuple(rest) for no, key, *rest in found}
@@ -179,8 +181,10 @@ def cell(entry: RunEntry, of: Column, values: tuple[Any, ...] | None) -> Any:
         return entry.params.get(of.key)
     if values is None:
         return None
-    last, minimum, maximum, step = values
-    best = maximum if guess_goal(of.key) == "maximize" else minimum
+    last, minimum, maximum, step, lowest_best, highest_best = values
+    is_primary = entry.metric is not None and entry.metric.key == of.key
+    goal = entry.primary_goal if is_primary else guess_goal(of.key)
+    best = highest_best if goal == "maximize" else lowest_best
     return {"last": last, "best": best, "min": minimum, "max": maximum, "step": step}[of.kind]
 
 

@@ -201,6 +201,8 @@ def test_a_bundle_has_no_secrets_and_no_names(home: Home, tmp_path: Path) -> Non
     (person / "config/footplate/config.toml").write_text('# token = "hf_abcdefghijklmnopqrstuvwxyz012345"\n', "utf-8")
     with open(os.path.join(home.path, "daemon.log"), "a", encoding="utf-8") as log:
         log.write(f"from 10.1.2.3: {person}/x password=hunter2hunter2 on {os.uname().nodename}\n")
+        log.write("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n")
+        log.write("from 2001:db8::17 at 12:34:56\n")
     environment = home.environment(
         HOME=str(person), XDG_CONFIG_HOME=str(person / "config"), WANDB_API_KEY="0123abcd" * 5
     )
@@ -210,9 +212,10 @@ def test_a_bundle_has_no_secrets_and_no_names(home: Home, tmp_path: Path) -> Non
     with tarfile.open(target) as packed:
         texts = {each.name: packed.extractfile(each).read().decode() for each in packed}  # type: ignore[union-attr]
     everything = "\n".join(texts.values())
-    for secret in ("hf_abcdef", "hunter2", "0123abcd", "10.1.2.3", str(person), "WANDB"):
+    for secret in ("hf_abcdef", "hunter2", "0123abcd", "10.1.2.3", str(person), "WANDB", "b3BlbnNz", "2001:db8"):
         assert secret not in everything, secret
     assert "from ADDRESS: ~/x password=*** on HOST" in texts["footplate-doctor/daemon.log"]
+    assert "from ADDRESS at 12:34:56" in texts["footplate-doctor/daemon.log"]
     assert json.loads(texts["footplate-doctor/doctor.json"])["checks"]
     assert set(texts) == {
         f"footplate-doctor/{name}"
@@ -251,6 +254,19 @@ def test_a_file_that_is_no_toml_is_not_changed(tmp_path: Path) -> None:
     with pytest.raises(config_edit.ConfigEditError, match="no TOML"):
         config_edit.remember(str(path), "glyphs", "ascii")
     assert path.read_text(encoding="utf-8") == "theme = \n"
+
+
+def test_a_new_file_is_for_us_alone_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        new, old = tmp_path / "new" / "config.toml", tmp_path / "config.toml"
+        old.write_text("mouse = true\n")
+        old.chmod(0o644)
+        for path in (new, old):
+            config_edit.remember(str(path), "glyphs", "ascii")
+    finally:
+        os.umask(before)
+    assert (new.stat().st_mode & 0o777, old.stat().st_mode & 0o777) == (0o600, 0o644)
 
 
 def test_on_a_terminal_it_measures_and_remembers_what_is_seen(home: Home, tmp_path: Path) -> None:

@@ -64,6 +64,13 @@ def test_json_has_the_columns_that_are_named(three: Home) -> None:
     assert json.loads(three.footplate("export", "--format", "json", "--state", "running").stdout) == []
 
 
+def test_the_best_of_a_metric_goes_by_what_was_pinned(three: Home) -> None:
+    asked = ("export", "--format", "csv", "--columns", "run,run,best,metrics.loss.best", "r1")
+    assert three.footplate(*asked).stdout == "run,best,metrics.loss.best\nr1,1.0,1.0\n"
+    three.footplate("metric", "loss", "--project", "churn", "--goal", "maximize")
+    assert three.footplate(*asked).stdout == "run,best,metrics.loss.best\nr1,2.0,2.0\n"
+
+
 def test_markdown_is_one_table_whatever_names_hold(three: Home) -> None:
     text = three.footplate("export", "--format", "markdown", "r2", "r1").stdout
     header, rule, second, first = text.splitlines()

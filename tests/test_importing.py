@@ -232,6 +232,18 @@ def test_a_watched_folder_is_read_by_itself(home: Home, tmp_path: Path) -> None:
     assert not any(each["watched"] for each in home.client().get("/imports")["imports"])
 
 
+def test_a_watched_folder_without_runs_leaves_no_import_behind(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "churn"
+    folder.mkdir()
+    (folder / "train.py").write_text("print(1)\n")
+    home.footplate("watch", str(folder))
+    wait_until(lambda: any(each["looked"] for each in home.client().get("/imports")["imports"]))
+    shutil.rmtree(folder)
+    home.footplate("unwatch", str(folder))
+    wait_until(lambda: home.client().get("/imports")["imports"] == [])
+    assert os.listdir(os.path.join(home.path, "imports")) == []
+
+
 def test_bad_paths_and_empty_folders_are_told(home: Home, tmp_path: Path) -> None:
     missing = home.footplate("import", str(tmp_path / "nowhere"), check=False)
     assert (missing.returncode, "is not there" in missing.stderr) == (1, True)

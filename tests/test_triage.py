@@ -127,6 +127,16 @@ def test_a_live_run_has_progress_pace_curve_and_the_gap_at_its_own_step(home: Ho
     assert found.best[0].value == pytest.approx(0.599)
 
 
+def test_steps_that_are_times_in_nanoseconds_hide_no_run(home: Home) -> None:
+    home.python(
+        "import json, os, time\n"
+        "with open(os.environ['FOOTPLATE_METRICS'], 'a') as file:\n"
+        "    for step in (0, 10**18, 18 * 10**17): file.write(json.dumps({'step': step, 'loss': 0.5}) + chr(10))\n"
+        "time.sleep(600)"
+    )
+    wait_until(lambda: (live := look(home).live) and len(live[0].curve) == 3)
+
+
 def test_what_ended_while_a_person_was_away_is_listed_until_it_is_cleared(home: Home) -> None:
     now_s = time.time()
     home.write_run(PastRun(1, started_at_s=now_s - 90_000, duration_s=60, points=((1, {"acc": 0.9}),)))

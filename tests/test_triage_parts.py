@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from console.daemon import needs
 from console.daemon.disk_watch import Sample, full_in_s
 from console.daemon.gaps import gap_of
+from console.daemon.live_progress import put_mark
 from console.daemon.needs import Disk
 from console.daemon.paced import Paced
 from console.daemon.presence import AWAY_AFTER_S, LOOK_BACK_S, Presence, absence_of, pressed
@@ -56,6 +58,9 @@ def test_a_total_in_the_output_is_progress(tail: str, done: float, total: float,
         "\x00\xff" * 200,
         "epoch 12/0\n",
         "9" * 400 + "/" + "9" * 400,
+        f"step {'9' * 310}/{'9' * 320}\n",
+        # A pattern that shares out the blanks in every way takes seconds over each of these lines.
+        ("epoch" + " " * 395 + "x\n") * 40,
     ],
 )
 def test_what_is_no_total_is_no_progress(tail: str) -> None:
@@ -74,6 +79,15 @@ def test_time_left_goes_by_the_pace_of_late_then_by_the_average_then_by_runs_of_
     assert seconds is None
     assert why.startswith("n/a: it takes longer")
     assert time_left([], 60.0, None) == (None, "n/a: it states no total, and no run of its name has finished yet")
+
+
+def test_marks_begin_anew_when_the_run_or_the_clock_went_back() -> None:
+    marks: deque[Mark] = deque([Mark(10_000.0, 0.1), Mark(10_010.0, 0.2)])
+    put_mark(marks, Mark(6400.0, 0.3))
+    put_mark(marks, Mark(6500.0, 0.5))
+    assert list(marks) == [Mark(6400.0, 0.3), Mark(6500.0, 0.5)]
+    put_mark(marks, Mark(6600.0, 0.1))
+    assert list(marks) == [Mark(6600.0, 0.1)]
 
 
 def need(kind: str, at_s: float, **changes: Any) -> Need:

@@ -66,11 +66,10 @@ class DeviceWatch:
         self._sampler.close()
 
     def busy_gpus(self) -> tuple[int, int] | None:
-        """How many GPUs work, and how many there are; None where that is not known. Counts as a look."""
+        """How many GPUs work, of how many that say so; None where none does. Counts as a look."""
         self._looked_s = time.monotonic()
-        cards = self._cards()
-        busy = [card for card in cards if (card.get("utilization_percent") or 0.0) >= BUSY_PERCENT]
-        return (len(busy), len(cards)) if cards else None
+        said = [card["utilization_percent"] for card in self._cards() if card["utilization_percent"] is not None]
+        return (sum(each >= BUSY_PERCENT for each in said), len(said)) if said else None
 
     def cards(self) -> list[dict[str, Any]]:
         """The cards as last seen, those that hold them by the ids of runs. Counts as no look."""
@@ -128,7 +127,9 @@ class DeviceWatch:
         for run_id in ids - self._labels.keys():
             if len(self._labels) >= LABELS_MAX:
                 self._labels = {}
-            self._labels[run_id] = self._label_of(run_id)
+            # One that the index does not know yet may be there the next time.
+            if label := self._label_of(run_id):
+                self._labels[run_id] = label
 
     async def _look_at_host(self) -> HostSample:
         now_s = time.monotonic()

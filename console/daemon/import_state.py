@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +69,11 @@ class Import:
     cancelled: bool = False
     wanted: bool = True
     """A look is owed."""
+
+    @property
+    def is_empty(self) -> bool:
+        """It has no run, had none that was deleted, and none is on its way into the index."""
+        return not (self.runs or self.forgotten or self.joined or self.twins or self.durable or self.passing)
 
 
 def row_of(found: Import) -> dict[str, Any]:
@@ -141,3 +147,8 @@ def write_import(home: str, found: Import) -> None:
         "only_own": found.only_own,
     }
     paths.write_atomically(os.path.join(folder, "import.json"), json.dumps(content).encode())
+
+
+def remove_import(home: str, found: Import) -> None:
+    """Forget one that has no runs. Raises OSError."""
+    shutil.rmtree(import_journal.folder_of(home, found.id))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ulid import ULID
 
-from console.daemon import asking, import_taking
+from console.daemon import asking, import_state, import_taking
 from console.daemon.import_reader import ReaderProcess
 from console.daemon.import_state import Import, identity_of, load_imports, project_of, row_of, write_import
 from console.daemon.launch import readable
@@ -155,12 +155,15 @@ class Imports:
         self._show()
 
     def release(self, root: str) -> None:
-        """A folder is watched no more."""
-        for found in self._imports.values():
-            if found.root == root and found.watched:
-                found.watched, found.wanted = False, False
+        """A folder is watched no more: its runs stay, and an import without any goes."""
+        for found in [each for each in self._imports.values() if each.root == root and each.watched]:
+            found.watched, found.wanted = False, False
+            self._rest(found)
+            if found.is_empty:
+                import_state.remove_import(self.home, found)
+                del self._imports[found.id]
+            else:
                 write_import(self.home, found)
-                self._rest(found)
         self._show()
 
     def follow(self, run_id: str) -> bool:

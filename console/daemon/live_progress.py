@@ -77,8 +77,8 @@ class LiveProgress:
 
 
 def put_mark(marks: deque[Mark], mark: Mark) -> None:
-    """Add a mark; a fraction that went back begins anew, as the run has begun something else."""
-    if marks and mark.fraction < marks[-1].fraction:
+    """Add a mark; a fraction that went back begins anew, as the run has begun something else, and so does a clock."""
+    if marks and (mark.fraction < marks[-1].fraction or mark.at_s < marks[-1].at_s):
         marks.clear()
     if not marks or (mark.fraction > marks[-1].fraction and mark.at_s - marks[-1].at_s >= MARK_EVERY_S):
         marks.append(mark)

@@ -23,8 +23,9 @@ MEANT_BY: Final = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6}
 NUMBER: Final = r"(\d[\d,_]*(?:\.\d+)?)([kKmM]?)"
 UNITS: Final = "epochs?|steps?|iter(?:ation)?s?|its?|rounds?|folds?|trials?|batch(?:es)?|updates?|episodes?|samples?"
 NAMED: Final = re.compile(
-    rf"\b({UNITS})\b\s*[:=#]?\s*[\[(]?\s*{NUMBER}\s*(?:/|\bof\b)\s*{NUMBER}(?![\w.]*/)", re.IGNORECASE
+    rf"\b({UNITS})\b\s*+[:=#]?\s*+[\[(]?\s*+{NUMBER}\s*+(?:/|\bof\b)\s*+{NUMBER}(?![\w.]*/)", re.IGNORECASE
 )
+"""Blanks are taken for good: a line of many would be tried in every way to share them out."""
 BAR: Final = re.compile(rf"(?:\d+%\s*\|.*?\|\s*|^\s*|[\[(]\s*|[\s=])({NUMBER}\s*/\s*{NUMBER})(?=[\s\])]|$)")
 OUTER: Final = ("epoch", "fold", "round", "trial", "episode")
 REASON: Final = "its output states no total"
@@ -98,7 +99,7 @@ def counts_of(text: str) -> list[Progress]:
 def progress(done: str, done_unit: str, total: str, total_unit: str, unit: str) -> Progress | None:
     """A count, unless it is none: dates, ratios and what exceeds its total."""
     have, of = number(done, done_unit), number(total, total_unit)
-    if of < 2 or have > of or (not unit and of < 5):
+    if of < 2 or have > of or (not unit and of < 5) or math.isinf(of):
         return None
     return Progress(have, of, unit, f"{done}{done_unit}/{total}{total_unit}"[:24])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import ipaddress
 import json
 import os
 import re
@@ -22,6 +23,8 @@ VARIABLES: Final = re.compile(
 )
 """Of the environment only these are taken."""
 ADDRESSES: Final = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+LONG_ADDRESSES: Final = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?![\w:])")
+"""What may be one of IPv6, as 12:34:56 may not."""
 README: Final = """\
 Made by `footplate doctor --bundle`. Look through it before you pass it on.
 
@@ -31,7 +34,7 @@ daemon.json         what the daemon says of itself
 daemon.log          its last 256 KiB
 config.toml         your configuration, and system-config.toml that of the box, where they are there
 
-Replaced everywhere: your home directory by ~, your name by USER, the host's by HOST, IPv4 addresses by ADDRESS,
+Replaced everywhere: your home directory by ~, your name by USER, the host's by HOST, IP addresses by ADDRESS,
 and what looks like a secret by ***. Runs, their names, logs and metrics are not in it,
 except where daemon.log names them.
 """
@@ -71,6 +74,8 @@ def variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def redacted(text: str) -> str:
     """A text without secrets and without names of person and machine."""
+    # What a key of several lines holds looks like nothing, line by line.
+    text = masking.PRIVATE_KEY.sub(masking.MASK, text)
     text = "\n".join(map(masking.mask_text, text.split("\n")))
     home, user, host = os.path.expanduser("~"), getpass.getuser(), os.uname().nodename
     if len(home) > 1:
@@ -78,7 +83,18 @@ def redacted(text: str) -> str:
     for name, stands_for in ((host, "HOST"), (user, "USER")):
         if name:
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", stands_for, text)
-    return ADDRESSES.sub("ADDRESS", text)
+    return LONG_ADDRESSES.sub(
+        lambda found: "ADDRESS" if is_address(found[0]) else found[0], ADDRESSES.sub("ADDRESS", text)
+    )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of IPv6."""
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def tail(path: str) -> str | None:

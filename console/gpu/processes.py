@@ -8,6 +8,7 @@ import pwd
 from typing import Any, Final, NamedTuple
 
 from console.jobs.process_tree import DAEMON_TAG, RUN_VARIABLE, variables_of
+from console.project.masking import mask_argv
 from store import identity
 
 INITIAL_PID_NAMESPACE: Final = "pid:[4026531836]"
@@ -85,15 +86,15 @@ def user_of(pid: int) -> str:
 
 
 def command_of(pid: int) -> str:
-    """The command line, cut; of one that hides it the name of its program."""
+    """The command line, cut and without secrets; of one that hides it the name of its program."""
     with contextlib.suppress(OSError):
         with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
             data = file.read(COMMAND_READ_BYTES) or b""
         if not data:
             with open(f"/proc/{pid}/comm", "rb", buffering=0) as file:
                 data = file.read() or b""
-        words = [os.path.basename(part) if index == 0 else part for index, part in enumerate(data.split(b"\0"))]
-        return b" ".join(words).strip().decode("utf-8", "replace")[:COMMAND_MAX_CHARACTERS]
+        first, *rest = data.rstrip(b"\0").decode("utf-8", "replace").split("\0")
+        return " ".join(mask_argv([os.path.basename(first), *rest])).strip()[:COMMAND_MAX_CHARACTERS]
     return ""
 
 

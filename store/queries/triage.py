@@ -179,13 +179,13 @@ COURSE_SQL: Final = """
     ),
     pace as (
         select run_no,
-            (any_value(last_step) - min(step)) * 1e6 / nullif(any_value(last_us) - min(at_us), 0) as rate
+            (any_value(last_step)::double - min(step)) * 1e6 / nullif(any_value(last_us) - min(at_us), 0) as rate
         from point join span using (run_no)
         where at_us >= last_us - {recent}
         group by run_no
     ),
     binned as (
-        select run_no, (step - low) * {bins} // (high - low + 1) as bin, avg(value) as mean
+        select run_no, (step::hugeint - low) * {bins} // (high::hugeint - low + 1) as bin, avg(value) as mean
         from point join span using (run_no)
         where isfinite(value)
         group by all
@@ -194,6 +194,7 @@ COURSE_SQL: Final = """
     from binned join pace using (run_no)
     group by binned.run_no
 """
+"""Steps may be times in nanoseconds, whose range times the number of bins takes more than 64 bits."""
 REACHED_SQL: Final = """
     with wanted(run_no, key_id, up_to) as (values {values})
     select metric.run_no, metric.key_id, up_to, min(value), max(value)

@@ -23,6 +23,9 @@ def test_the_daemon_says_what_hangs_and_all_else_goes_on(driver: Driver, home: H
     found = devices.devices(client, wait=True)
     wait_until(lambda: devices.devices(client).busy_count == 1)
     assert list(client.status().gpus or ()) == [1, 3]
+    # Of one that does not say how busy it is nobody knows that it is idle.
+    driver.say(1, util="!3")
+    wait_until(lambda: list(client.status().gpus or ()) == [1, 2])
     # One card that hangs: said of it, the others go on.
     driver.say(0, hang=600)
     wait_until(lambda: devices.devices(client).gpus[0].problem.startswith("no answer"))

@@ -13,8 +13,9 @@ import pytest
 
 from console.devices import decode_gpu
 from console.gpu.nvml import NOT_SUPPORTED
-from console.gpu.processes import ELSEWHERE, FOREIGN_NUMBERS, Processes
+from console.gpu.processes import ELSEWHERE, FOREIGN_NUMBERS, Processes, command_of
 from tests.gpu.driver import GIB, a_process, sampling
+from tests.support import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,6 +174,15 @@ def test_who_holds_a_card(driver: Driver, process: subprocess.Popen[bytes]) -> N
     assert by_pid[os.getpid()].utilization_percent == 0
     elsewhere = by_pid[4194303]
     assert (elsewhere.user, elsewhere.run, elsewhere.reason) == ("", "", ELSEWHERE)
+
+
+def test_secrets_of_a_command_line_are_masked() -> None:
+    argv = [sys.executable, "-c", "input()", "--api-key", "0123abcd" * 5, "--password=hunter2hunter2", "--lr=0.1"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        wait_until(lambda: command_of(process.pid).endswith("--lr=0.1"))
+        command = command_of(process.pid)
+        process.communicate(b"\n")
+    assert command == f"{os.path.basename(sys.executable)} -c input() --api-key *** --password=*** --lr=0.1"
 
 
 def test_a_process_that_is_listed_more_than_once_is_one(driver: Driver) -> None:
