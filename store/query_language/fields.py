@@ -69,11 +69,9 @@ def resolve(field: Field, names: Names) -> Resolved:
     plain = not field.quoted and not field.of
     word = field.name.lower()
     if plain and word in FACTS and not (field.form and word != "metric"):
-        fact = FACTS[word]
-        if fact.kind == "metric":
-            form = "step" if word == "step" else field.form or "best"
+        if form := primary_form(field):
             return MetricField(primary_rows(form, field.alpha, names.primary_keys()))
-        return fact
+        return FACTS[word]
     if plain and not field.form and word in FLAGS:
         raise QueryError(f"{shown(word)} stands alone", field.start, field.end, f"`{word}` or `not {word}`")
     # `--lr=0.1` is what stands in a command.
@@ -83,6 +81,16 @@ def resolve(field: Field, names: Names) -> Resolved:
         if field.of != "param" and (key_id := names.metric(name)) is not None:
             return metric_field(key_id, name, field, names)
     raise unknown(field, names)
+
+
+def primary_form(field: Field) -> str:
+    """What of the primary metric a field stands for; empty for any other field."""
+    word = field.name.lower()
+    if field.quoted or field.of or word not in FACTS or FACTS[word].kind != "metric":
+        return ""
+    if word == "metric":
+        return field.form or "best"
+    return "" if field.form else "step"
 
 
 def metric_field(key_id: int, name: str, field: Field, names: Names) -> MetricField:
@@ -130,11 +138,25 @@ def unknown(field: Field, names: Names) -> QueryError:
     return QueryError(f"no {kind} named {shown(field.name)}", field.start, field.end, hint)
 
 
+def primary_ordering(form: str, keys: Sequence[int]) -> Ordering:
+    """Runs by their primary metric, joined with where it stands; `primary_rows` would join all runs once more."""
+    joins = "left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id"
+    if keys:
+        joins += f" and latest.key_id in ({', '.join(map(str, keys))})"
+    if form == "best":
+        joins, value = joins + FOLD_BESTS, BEST.format(goal="run.primary_goal")
+    else:
+        value = "latest.step::double" if form == "step" else COLUMNS[form]
+    return Ordering(joins, (f"nullif({value}, 'nan'::double)", f"nullif(({value}) is null, true)"))
+
+
 def ordering(field: Field, names: Names) -> Ordering:
     """How to sort by a field: numbers before texts, what is not a number after them, runs without it last.
 
     Raises QueryError, duckdb.Error.
     """
+    if (form := primary_form(field)) and form != "smooth":
+        return primary_ordering(form, names.primary_keys())
     plain = not (field.quoted or field.of or field.form)
     found = FACTS["run"] if plain and field.name == "no" else resolve(field, names)
     if isinstance(found, ParamField):
