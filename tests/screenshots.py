@@ -1,98 +1,100 @@
-"""`just screenshots`: pictures of every screen with real runs in it, for the README and docs/.
-
-Trains the sample project a few times through a real daemon, leaves one training alive, and takes the screens of the
-console at three sizes.
-"""
+"""`just screenshots`: pictures of every screen with real runs in it, for the README and docs/."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
-import json
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from console import views
 from console.client import Client
+from console.config import Settings
 from console.tui import terminal
-from tests.support import HIDING_VARIABLES, Home, opened_home, wait_until
+from console.views import View
+from tests import picture_box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from textual.pilot import Pilot
 
-ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "docs" / "pictures"
-SIZES = ((80, 24), (120, 40), (200, 60))
-TRAININGS = (
-    "--lr 0.3 --leaves 63 --rounds 300",
-    "--lr 0.1 --leaves 31 --rounds 300",
-    "--lr 0.1 --leaves 7 --rounds 300",
-    "--lr 0.03 --leaves 15 --rounds 300",
-    "--lr 0.03 --leaves 31 --data data/december.parquet",
-    "--lr 0.03 --leaves 7 --rounds 300 --seed 2",
+PICTURES: Final = picture_box.ROOT / "docs" / "pictures"
+SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
+SVG_STYLE: Final = re.compile(r"@font-face\s*{[^}]*}\s*")
+SETTLE_S: Final = 2.0
+
+
+class Wanted(NamedTuple):
+    """A picture of a screen."""
+
+    name: str
+    sizes: tuple[tuple[int, int], ...]
+    keys: tuple[str, ...] = ()
+    opens_runs: bool = True
+    theme: str = "okabe-dark"
+
+
+WAIT: Final = "wait"
+"""For what a filter lets through."""
+MARKS: Final = ("/", *"leaves > 0", "enter", WAIT, "j", *("space", "j", "j") * 3)
+LIVE: Final = ("/", *"long", "enter", WAIT, "enter")
+FIRST: Final = (
+    Wanted("runs", (SMALL, MIDDLE, LARGE), MARKS),
+    Wanted("runs-light", (MIDDLE,), MARKS, theme="okabe-light"),
+    Wanted("columns", (MIDDLE,), ("c",)),
+    Wanted("beside", (MIDDLE,), (*MARKS, "b")),
+    Wanted("run", (SMALL, MIDDLE, LARGE), LIVE),
+    Wanted("charts", (MIDDLE,), (*LIVE, "z", "v", "s")),
+    Wanted("details", (MIDDLE,), ("/", *"monotone", "enter", WAIT, "enter", "d")),
+    Wanted("diff", (MIDDLE,), (*LIVE, "D")),
+    Wanted("help", (MIDDLE,), ("question_mark",)),
+    Wanted("palette", (MIDDLE,), ("colon", *"sort")),
 )
-LIVE = "--lr 0.01 --leaves 7 --rounds 200000"
-MANIFEST = """[project]
-name = "churn"
-
-[jobs.train]
-command = "{python} train.py --lr {lr} --leaves {leaves} --rounds 50"
-params = { lr = 0.1, leaves = 31 }
-trigger = { on_change = ["data/**/*.parquet"] }
-outputs = ["model.txt"]
-
-[jobs.eval]
-command = "{python} eval.py"
-after = "train"
-"""
-CHANGE = """
-[jobs.nightly]
-command = "{python} train.py --rounds 5000"
-trigger = { cron = "0 3 * * *" }
-"""
-SVG_STYLE = re.compile(r"@font-face\s*{[^}]*}\s*")
-SETTLE_S = 2.5
+AFTER_THE_NIGHT: Final = (
+    Wanted("projects", (SMALL, MIDDLE), ("9",)),
+    Wanted("triage", (SMALL, MIDDLE, LARGE), opens_runs=False),
+)
 
 
-def train(home: Home, folder: Path, arguments: str) -> str:
-    """Start one training of the sample; returns the run's id."""
-    programs = os.path.dirname(sys.executable)
-    environment = home.environment() | {"PATH": f"{programs}:{os.environ['PATH']}"}
-    argv = ["python", "train.py", *arguments.split()]
-    return home.submit(*argv, working_dir=str(folder), environment=environment, project="churn")
+VIEW: Final = View("default", columns=("param:lr", "param:leaves", "metric", "best", "duration", "outcome"))
+"""What the table opens with."""
 
 
-async def take(name: str, size: tuple[int, int], keys: Sequence[str]) -> Path:
+async def take(wanted: Wanted, size: tuple[int, int]) -> Path:
     """The screen of a given size after some keys, as an SVG that needs no font from the network."""
     from console.tui.app import FootplateApp
 
-    opens_runs = name != "triage"
-    app = FootplateApp(client_factory=Client, profile=terminal.TerminalProfile(), opens_runs=opens_runs)
+    app = FootplateApp(
+        client_factory=Client,
+        profile=terminal.TerminalProfile(),
+        opens_runs=wanted.opens_runs,
+        settings=Settings(theme=wanted.theme),  # type: ignore[arg-type]
+    )
     async with app.run_test(size=size) as pilot:
         await pilot.pause(SETTLE_S)
-        await press(pilot, keys)
+        await press(pilot, wanted.keys)
+        if wanted.keys:
+            await pilot.pause(SETTLE_S)
+        app.clear_notifications()
+        await pilot.pause()
         svg = app.export_screenshot(title="footplate")
-        await pilot.press("q")
-    path = PICTURES / f"{name}-{size[0]}x{size[1]}.svg"
+    path = PICTURES / f"{wanted.name}-{size[0]}x{size[1]}.svg"
     path.write_text(SVG_STYLE.sub("", svg).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas"), encoding="utf-8")
+    assert not picture_box.betrayed(svg), (path, picture_box.betrayed(svg))
     return path
 
 
-async def press(pilot: Pilot[int], keys: Sequence[str]) -> None:
+async def press(pilot: Pilot[int], keys: tuple[str, ...]) -> None:
     """Keys one after the other, each with time for what it causes."""
     for key in keys:
+        if key == WAIT:
+            await pilot.pause(SETTLE_S)
+            continue
         await pilot.press(key)
         await pilot.pause(0.3)
-    await pilot.pause(SETTLE_S)
 
 
 def main() -> int:
@@ -100,65 +102,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="only pictures whose name holds this")
     options = parser.parse_args()
-    for name in HIDING_VARIABLES:
-        os.environ.pop(name, None)
-    os.environ |= {"USER": "ana", "LOGNAME": "ana", "TZ": "UTC"}
+    picture_box.enter()
+    picture_box.settle_in()
     terminal.apply_environment(terminal.TerminalProfile(), os.environ)
+    views.write(VIEW)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="footplate-") as name:
-        folder = Path(name) / "churn"
-        shutil.copytree(ROOT / "sample_projects" / "churn", folder, ignore=shutil.ignore_patterns("__pycache__"))
-        subprocess.run([sys.executable, "generate.py"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        with opened_home(Path(name) / "state") as home:
-            for arguments in TRAININGS:
-                home.wait_ended(train(home, folder, arguments))
-            live = train(home, folder, LIVE)
-            home.wait_run(live, lambda detail: detail.row.metric is not None and detail.row.metric.last_step > 200)
-            wanted = [
-                ("runs", ("j", "space", "j", "j", "space", "space", "k", "k")),
-                ("run", ("enter",)),
-                ("help", ("question_mark",)),
-            ]
-            for picture, keys in wanted:
-                for size in SIZES if picture != "help" else SIZES[1:2]:
-                    if options.only in picture:
-                        print(asyncio.run(take(picture, size, keys)).relative_to(ROOT))
-            if options.only in "projects" or options.only in "triage":
-                watch(home, folder)
-            for size in SIZES[:2] if options.only in "projects" else ():
-                print(asyncio.run(take("projects", size, ("9",))).relative_to(ROOT))
-            if options.only in "triage":
-                go_wrong(home, folder)
-            for size in SIZES if options.only in "triage" else ():
-                print(asyncio.run(take("triage", size, ())).relative_to(ROOT))
+    with picture_box.filled() as home:
+        for group in (FIRST, AFTER_THE_NIGHT):
+            chosen = [wanted for wanted in group if options.only in wanted.name]
+            if chosen and group is AFTER_THE_NIGHT:
+                picture_box.watch_more(home)
+                picture_box.go_away(home)
+            for wanted in chosen:
+                for size in wanted.sizes:
+                    print(asyncio.run(take(wanted, size)).relative_to(picture_box.ROOT))
     return 0
-
-
-def go_wrong(home: Home, folder: Path) -> None:
-    """A run that failed, another that waits behind a pause, and a night without a look at the console."""
-    home.wait_ended(train(home, folder, "--lr 0.1 --data data/may.parquet"))
-    home.footplate("pause", "churn", "--reason", "the disk is being moved")
-    home.footplate("sweep", "train", "-p", "lr=0.3,0.2", "-p", "leaves=63", "--yes", cwd=str(folder))
-    home.end_daemon()
-    now_s = time.time()
-    absence = {"last_s": now_s, "left_s": now_s - 39_840, "back_s": now_s, "cleared_s": 0.0}
-    told = {"format": 1, "persons": {getpass.getuser(): absence}}
-    Path(home.path, "presence.json").write_text(json.dumps(told), encoding="utf-8")
-    home.footplate("ps")
-
-
-def watch(home: Home, folder: Path) -> None:
-    """A project that has started something by itself, and whose manifest has changed since."""
-    (folder / "footplate.toml").write_text(MANIFEST)
-    (folder / "data" / "more").mkdir(parents=True, exist_ok=True)
-    home.footplate("watch", str(folder))
-    home.footplate("trust", "--yes", str(folder))
-    triggers = next(Path(home.path, "projects").glob("*/triggers.json"))
-    wait_until(lambda: json.loads(triggers.read_text())["jobs"]["train"]["content_id"])
-    (folder / "data" / "more" / "october.parquet").write_bytes(b"rows")
-    wait_until(lambda: json.loads(triggers.read_text())["jobs"]["train"]["last_runs"])
-    (folder / "footplate.toml").write_text(MANIFEST + CHANGE)
-    wait_until(lambda: "changed since" in home.footplate("projects").stdout)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from console.__main__ import COMMANDS
 from console.project import manifest
 from console.project.manifest_schema import TABLES, Kind
 from console.tui import actions, keymap
-from tests import references
+from tests import picture_box, references
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -161,3 +161,12 @@ def test_the_readme_has_the_two_commands_and_every_link_leads_somewhere() -> Non
     for path in [ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), (path, target)
+
+
+def test_every_picture_is_shown_somewhere_and_names_no_place_of_the_machine_that_made_it() -> None:
+    shown = set(re.findall(r"pictures/([\w-]+\.svg)", documented()))
+    pictures = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert set(pictures) == shown
+    for name, svg in pictures.items():
+        assert not picture_box.betrayed(svg), name
+        assert "gpu-03" in svg, name

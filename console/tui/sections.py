@@ -84,6 +84,11 @@ def lines_of(
     return found + [Shown()] * (height - len(found)), starts
 
 
+def full_height(sections: Sequence[Section]) -> int:
+    """Lines that show every row, with an empty one behind each section."""
+    return sum(len(section.rows) + 2 for section in sections)
+
+
 def heading(section: Section, cut_count: int, width: int, *, ascii_only: bool) -> tuple[Piece, ...]:
     """`─ Title ──────── +3 more · note ─` in exactly `width` cells; the note gives way."""
     bar = "-" if ascii_only else "─"

@@ -258,6 +258,8 @@ def ended_pieces(run: EndedRun, now_s: float, look: Look) -> tuple[Piece, ...]:
     row, metric = run.row, run.row.metric
     glyph, colour = state_glyph(row.state, ascii_only=look.ascii)
     well = row.state == "finished" and row.cause_kind != "diverged"
+    if row.state == "finished" and not well:
+        glyph, colour = "!", "warning"
     head: list[Piece] = [(f"{glyph} ", f"bold {colour}"), look.cell(row.label, 5, "foreground")]
     value = best_of(metric)
     after: list[Piece] = [

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.color import Color
 
 from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
 from console.tui.sections import width_of
+from console.tui.theme import theme_colour
+from console.tui.widgets.facts import Facts
 from console.tui.widgets.section_list import SectionList
-from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_text, settle, until
+from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_lines, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
 from tests.tui.test_snapshots import SIZES, compare, compare_both, in_utc, picture
 from tests.tui.triage_boxes import triage_box
@@ -47,6 +50,41 @@ def test_triage_without_a_daemon() -> None:
             app.clear_notifications()
             await settle(pilot)
             compare("triage_away_80x24", picture(app))
+
+    asyncio.run(look())
+
+
+def test_what_is_under_the_cursor_stands_below_short_lists_and_beside_long_ones_keeps_its_height() -> None:
+    async def look() -> None:
+        async with opened(triage_box(), size=(200, 60), monotonic=Clock(), opens_runs=False) as (app, pilot):
+            lists, facts = app.screen.query_one(SectionList), app.screen.query_one(Facts)
+            rows = len(lists.keys)
+            assert lists.size.height == rows + 2 * 4
+            assert facts.region.y == lists.region.bottom + 1
+            assert facts.region.bottom == 59
+            await pilot.resize_terminal(200, 36)
+            await settle(pilot)
+            assert facts.size.height == 9
+            assert lists.size.height < rows + 2 * 4
+            await pilot.resize_terminal(200, 60)
+            await settle(pilot)
+            assert lists.size.height == rows + 2 * 4
+
+    asyncio.run(look())
+
+
+def test_a_run_that_diverged_does_not_look_well() -> None:
+    box = triage_box()
+    ended: Any = box.triage["ended"]
+    ended[0]["row"] |= {"cause_kind": "diverged", "cause": "finished, but loss is nan since step 28"}
+
+    async def look() -> None:
+        async with opened(box, monotonic=Clock(), opens_runs=False) as (app, _):
+            line = next(line for line in screen_lines(app) if "loss is nan" in "".join(text for text, _ in line))
+            styles = {text.strip(): style for text, style in line}
+            shown = theme_colour("warning", app.theme_variables, Color.parse("#101418"), Color.parse("#D8DEE9"))
+            assert shown.hex.lower() in styles["!"]
+            assert any("loss is nan" in text and shown.hex.lower() in style for text, style in styles.items())
 
     asyncio.run(look())
 

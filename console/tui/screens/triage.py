@@ -15,6 +15,7 @@ from console.tui.device_cells import title
 from console.tui.messages import ActDone, DevicesArrived, ProjectsWanted, TriageArrived
 from console.tui.pace import Pace
 from console.tui.screens.base import HEIGHT_CLASSES, FootplateScreen
+from console.tui.sections import full_height
 from console.tui.styles import MUTED
 from console.tui.text_format import duration
 from console.tui.triage_cells import Look, rows_of, sections_of, ticks
@@ -63,6 +64,8 @@ ACTION_OF: Final = {
     "clear": "clear",
 }
 """Which action does what a need asks for."""
+FACTS_LINES: Final = 9
+"""Height of what is under the cursor where it shares the screen with long lists."""
 IDLE_LOOK_S: Final = 5.0
 """Between looks at a machine on which nothing of ours runs."""
 
@@ -194,9 +197,18 @@ class TriageScreen(FootplateScreen):
     def _paint(self) -> None:
         if self._triage is None or not self.present:
             return
-        look = self._look
-        self._list.show(sections_of(self._triage, self.now_s, look))
+        sections = sections_of(self._triage, self.now_s, self._look)
+        self._share_height(full_height(sections))
+        self._list.show(sections)
         self._show_facts()
+
+    def _share_height(self, wanted: int) -> None:
+        """Where the lists leave room, what is under the cursor stands right below them and has the rest."""
+        facts = self.query_one(Facts)
+        room = self._list.size.height + facts.size.height - wanted
+        roomy = facts.display and room >= FACTS_LINES
+        self._list.styles.height = wanted if roomy else "1fr"
+        facts.styles.height = "1fr" if roomy else FACTS_LINES
 
     @property
     def _look(self) -> Look:
