@@ -77,12 +77,12 @@ class Home:
     def footplate(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run the command `footplate` as a user would; `check` raises with its output when it fails."""
         options.setdefault("env", self.environment())
+        options.setdefault("timeout", WAIT_S * 3)
         done = subprocess.run(
             [FOOTPLATE, *arguments],
             capture_output=True,
             text=True,
             check=False,
-            timeout=WAIT_S * 3,
             stdin=subprocess.DEVNULL,
             errors="replace",
             **options,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_the_demo_shows_what_happens_to_runs_and_can_be_taken_away(home: Home, tmp_path: Path) -> None:
     environment = home.environment(TMPDIR=str(tmp_path))
     home.footplate("run", "--name", "mine", "--", "true")
-    done = home.footplate("demo", "--headless", "--json", env=environment)
+    done = home.footplate("demo", "--headless", "--json", env=environment, timeout=600)
     rows = [detail["row"] for detail in json.loads(done.stdout)]
     assert len(rows) == 12
     assert {(row["project"], row["sweep"]) for row in rows} == {("demo", "s1")}

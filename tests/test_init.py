@@ -55,7 +55,7 @@ def churn(tmp_path: Path) -> Path:
 def test_the_churn_sample(churn: Path) -> None:
     done = footplate("init", folder=churn)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "footplate.toml with 3 jobs: generate, train, eval\n" in done.stdout
+    assert "footplate.toml with 4 jobs: generate, history, train, eval\n" in done.stdout
     assert "footplate watch" in done.stdout
     read = manifest.read(str(churn))
     assert read.name == "churn"
@@ -119,9 +119,9 @@ def test_where_nothing_can_be_written_no_half_of_a_file_is_left(churn: Path) -> 
 
 def test_print_and_json_write_nothing(churn: Path) -> None:
     printed = footplate("init", "--print", folder=churn)
-    assert manifest.parse(printed.stdout).jobs.keys() == {"generate", "train", "eval"}
+    assert manifest.parse(printed.stdout).jobs.keys() == {"generate", "history", "train", "eval"}
     answer = json.loads(footplate("init", "--print", "--json", folder=churn).stdout)
-    assert (answer["written"], answer["jobs"], answer["text"]) == (False, ["generate", "train", "eval"], printed.stdout)
+    assert (answer["written"], answer["jobs"], answer["text"]) == (False, ["generate", "history", "train", "eval"], printed.stdout)
     assert not (churn / "footplate.toml").exists()
     assert json.loads(footplate("init", "--json", folder=churn).stdout)["written"]
     assert (churn / "footplate.toml").read_text() == printed.stdout

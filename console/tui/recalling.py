@@ -20,7 +20,7 @@ def content_of(app: FootplateApp, before: Mapping[str, Any]) -> dict[str, Json]:
     """What is to be kept now; screens that are not open keep what is in `before`."""
     screens = {scope: memory.table(before, "screens", scope) for scope in memory.table(before, "screens")}
     for screen in app.screen_stack:
-        if isinstance(screen, FootplateScreen) and screen.is_mounted and screen.children:
+        if isinstance(screen, FootplateScreen) and screen.present and screen.children:
             screens[screen.scope] = screen.remember()
     drafts = dict(list(app.session.drafts.items())[-memory.DRAFTS_MAX :])
     full = [each.scope for each in app.screen_stack if isinstance(each, FootplateScreen)]
