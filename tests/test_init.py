@@ -62,7 +62,7 @@ def test_the_churn_sample(churn: Path) -> None:
     train = fill(read.jobs["train"], {"lr": "3e-4"}, "/opt/python")
     assert train.argv == (
         *("/opt/python", "train.py", "--lr", "3e-4", "--leaves", "31", "--rounds", "60", "--seed", "7"),
-        *("--data", "data/train.parquet"),
+        *("--data", "data/train.parquet", "--model", "trees", "--scale", "standard", "--repeat", "1"),
     )
     assert read.jobs["eval"].after == (After("train"),)
     assert '# trigger = { on_change = ["data/train.parquet"] }' in read.text
@@ -121,7 +121,11 @@ def test_print_and_json_write_nothing(churn: Path) -> None:
     printed = footplate("init", "--print", folder=churn)
     assert manifest.parse(printed.stdout).jobs.keys() == {"generate", "history", "train", "eval"}
     answer = json.loads(footplate("init", "--print", "--json", folder=churn).stdout)
-    assert (answer["written"], answer["jobs"], answer["text"]) == (False, ["generate", "history", "train", "eval"], printed.stdout)
+    assert (answer["written"], answer["jobs"], answer["text"]) == (
+        False,
+        ["generate", "history", "train", "eval"],
+        printed.stdout,
+    )
     assert not (churn / "footplate.toml").exists()
     assert json.loads(footplate("init", "--json", folder=churn).stdout)["written"]
     assert (churn / "footplate.toml").read_text() == printed.stdout
