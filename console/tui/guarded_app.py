@@ -11,6 +11,7 @@ from textual.app import App, SuspendNotSupported
 from console.config import Theme
 from console.tui import lofi, type_ahead
 from console.tui.actions import WRITING
+from console.tui.ascii_glyphs import AsciiGlyphs
 from console.tui.theme import THEMES
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class GuardedApp(App[int]):
         chosen = kept.get("chosen")
         follows = kept.get("configured") == configured and chosen in THEME_NAMES
         self.theme = str(chosen) if follows else configured
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own; before them, where the terminal has no glyphs, the one that does without."""
+        own = (AsciiGlyphs(),) if self.session.ascii_only else ()
+        return (*own, *super().get_line_filters())
 
     @property
     def theme_kept(self) -> dict[str, str]:

@@ -19,9 +19,10 @@ STALE_AFTER_S: Final = 6.0
 class LinkState:
     """When the picture was last known to be true, and why it may not be so now."""
 
-    def __init__(self, monotonic: Callable[[], float], *, slow: bool = False) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, slow: bool = False, ascii_only: bool = False) -> None:
         self._monotonic = monotonic
         self._slow = slow
+        self._ascii_only = ascii_only
         self._fresh_at_s: float | None = None
         self._away = False
         self.status: Status | None = None
@@ -51,4 +52,4 @@ class LinkState:
             link = "stale"
         else:
             link, age_s = "live", 0
-        return HeaderFacts(self.status, link, age_s, self._slow)
+        return HeaderFacts(self.status, link, age_s, self._slow, self._ascii_only)

@@ -40,7 +40,7 @@ class Session:
     def __post_init__(self) -> None:
         self.courier = Courier(self.client_factory)
         self.acts = Acts(self.client_factory, self.monotonic)
-        self.link = LinkState(self.monotonic, slow=self.profile.slow)
+        self.link = LinkState(self.monotonic, slow=self.profile.slow, ascii_only=self.ascii_only)
 
     @property
     def actor(self) -> str:

@@ -223,6 +223,17 @@ def test_ascii_glyphs_where_braille_is_missing() -> None:
     asyncio.run(drive())
 
 
+def test_nothing_but_ascii_is_drawn_where_the_terminal_has_no_glyphs() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), profile=TerminalProfile(glyphs="ascii")) as (app, pilot):
+            for keys in (("1",), ("2",), ("enter",), ("d",), ("9",), ("question_mark",), ("escape", "2", "n"), ()):
+                await press(pilot, *keys)
+                assert [line for line in screen_text(app).splitlines() if not line.isascii()] == [], keys
+            assert "> 1" in screen_text(app) or "> 2" in screen_text(app) or "> 3" in screen_text(app)
+
+    asyncio.run(drive())
+
+
 def test_a_screen_of_a_run_ends_its_feed() -> None:
     async def drive() -> None:
         async with opened(example_box()) as (app, pilot):

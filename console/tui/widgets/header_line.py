@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from textual.content import Content
 
 from console.tui.styles import MUTED
-from console.tui.text_format import duration, visible
+from console.tui.text_format import duration, state_glyph, visible
 from console.tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class HeaderFacts:
     """Whole seconds since the picture was last known to be true; counted only when that is no longer so."""
     slow: bool = False
     """Pictures come seldom, for a thin line."""
+    ascii: bool = False
 
 
 class HeaderLine(Line):
@@ -43,20 +44,21 @@ class HeaderLine(Line):
 
     def show(self, facts: HeaderFacts) -> None:
         """Paint other facts."""
-        self.set_parts(counts(facts.status), freshness(facts))
+        self.set_parts(counts(facts.status, ascii_only=facts.ascii), freshness(facts))
 
 
-def counts(status: Status | None) -> Content:
+def counts(status: Status | None, *, ascii_only: bool = False) -> Content:
     """The left part of the header."""
     if status is None:
         return Content.styled(" footplate", "bold $primary")
+    queued, _ = state_glyph("queued", ascii_only=ascii_only)
     parts: list[tuple[str, str]] = [
         (f" {visible(status.host)}", "bold $primary"),
         (f" {visible(status.user)}", "$foreground"),
         *gpu_parts(status),
         ("   ▶ ", "$primary" if status.running_count else MUTED),
         (str(status.running_count), "bold $primary" if status.running_count else MUTED),
-        (f"  … {status.queued_count}", "$secondary" if status.queued_count else MUTED),
+        (f"  {queued} {status.queued_count}", "$secondary" if status.queued_count else MUTED),
         (f"  ✗ {status.failed_count}", "bold $error" if status.failed_count else MUTED),
     ]
     if status.attention_count:
