@@ -155,10 +155,24 @@ def option_facts(options: Any) -> list[tuple[str, object]]:
     if not isinstance(options, dict):
         return []
     return [
-        (str(name).replace("_", " "), value)
+        option_fact(str(name), value)
         for name, value in sorted(options.items())
-        if value not in (None, "", [], {})
+        if value not in (None, "", [], {}) and value is not False
     ]
+
+
+def option_fact(name: str, value: Any) -> tuple[str, object]:
+    """An option and its value as people say them; the unit goes from the name to the value."""
+    shown: object = value
+    if isinstance(value, bool):
+        shown = "yes"
+    elif isinstance(value, int | float) and name.endswith("_bytes"):
+        name, shown = name.removesuffix("_bytes"), bytes_size(value)
+    elif isinstance(value, int | float) and name.endswith("_s"):
+        name, shown = name.removesuffix("_s"), duration(value)
+    elif isinstance(value, list):
+        shown = ", ".join(map(str, value))
+    return name.replace("_", " "), shown
 
 
 def environment(capture: Capture) -> Lines:

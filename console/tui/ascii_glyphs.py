@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.segment import Segment
 from textual.filter import LineFilter
 
 if TYPE_CHECKING:
+    from rich.segment import Segment
     from textual.color import Color
 
 GLYPHS: Final = {
@@ -49,9 +49,6 @@ TABLE: Final = str.maketrans(GLYPHS)
 class AsciiGlyphs(LineFilter):
     """Catches also what no widget of ours draws, such as frames, scroll bars and the palette."""
 
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same segments in ASCII."""
-        return [
-            segment if segment.text.isascii() else Segment(segment.text.translate(TABLE), segment.style, segment.control)
-            for segment in segments
-        ]
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+        """The same segments in ASCII, whatever is behind them."""
+        return [each if each.text.isascii() else each._replace(text=each.text.translate(TABLE)) for each in segments]

@@ -44,8 +44,9 @@ class GuardedApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every painted line goes through."""
-        ours = self._in_256_colours
-        return super().get_line_filters() if ours is None else [*super().get_line_filters(), ours]
+        glyphs = (AsciiGlyphs(),) if self.session.ascii_only else ()
+        colours = () if self._in_256_colours is None else (self._in_256_colours,)
+        return (*glyphs, *super().get_line_filters(), *colours)
 
     def begin_theme(self, kept: Mapping[str, Any]) -> None:
         """The configured theme, or the one that a person switched to since it was configured so."""
@@ -55,11 +56,6 @@ class GuardedApp(App[int]):
         chosen = kept.get("chosen")
         follows = kept.get("configured") == configured and chosen in THEME_NAMES
         self.theme = str(chosen) if follows else configured
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's own; before them, where the terminal has no glyphs, the one that does without."""
-        own = (AsciiGlyphs(),) if self.session.ascii_only else ()
-        return (*own, *super().get_line_filters())
 
     @property
     def theme_kept(self) -> dict[str, str]:

@@ -33,6 +33,8 @@ TRUST_WORDS: Final = {
 }
 ASCII_GLYPHS: Final = {"✗": "x", "○": "o", "✓": "+"}
 DIFF_LINES_SHOWN: Final = 12
+LINE_CELLS: Final = 400
+"""Of a line that a person is to agree to."""
 
 
 def row_of(project: Project, now_s: float, *, ascii_only: bool) -> TableRow:
@@ -99,6 +101,12 @@ def job_lines(job: ProjectJob, now_s: float, arrow: str) -> list[Content]:
     return lines
 
 
+def short(text: str) -> str:
+    """A text whole where that can be, else with a sign that there is more of it."""
+    shown = visible(text)
+    return text_format.cut(shown, LINE_CELLS) if text_format.cell_width(shown) > LINE_CELLS else shown
+
+
 def diff_line(line: str) -> Content:
     """A line of a difference, the sign before the colour."""
     style = {"+": "$success", "-": "$error", "@": MUTED}.get(line[:1], "$foreground")
@@ -113,14 +121,16 @@ def trust_question(project: Project) -> Content:
         )
     ]
     body = [line for line in project.diff if not line.startswith(("---", "+++"))]
-    parts += [Content.assemble(diff_line(line[:120]), "\n") for line in body[:DIFF_LINES_SHOWN]]
+    parts += [Content.assemble(diff_line(short(line)), "\n") for line in body[:DIFF_LINES_SHOWN]]
     if len(body) > DIFF_LINES_SHOWN:
         parts.append(Content.styled(f" {len(body) - DIFF_LINES_SHOWN} lines more: footplate trust --show\n", MUTED))
     if not body:
         parts += [
-            Content.assemble((f" {visible(job.name)}", "bold $primary"), (f"  {visible(job.command)[:100]}\n", MUTED))
+            Content.assemble((f" {visible(job.name)}", "bold $primary"), (f"  {short(job.command)}\n", MUTED))
             for job in project.jobs[:DIFF_LINES_SHOWN]
         ]
+        if (more := len(project.jobs) - DIFF_LINES_SHOWN) > 0:
+            parts.append(Content.styled(f" {more} jobs more: footplate trust --show\n", MUTED))
     parts.append(Content("\nIts triggers and followers may then start these commands by themselves, with the "))
     parts.append(Content("environment of this console. Any change of the file ends that."))
     return Content("").join(parts)

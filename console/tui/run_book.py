@@ -34,6 +34,8 @@ class RunBook:
         """Columns of the pages that `_seen` speaks of."""
         self._clock_s = 0.0
         self._heard_at_s = 0.0
+        self.sort = ""
+        """The field of the order."""
         self.chosen: tuple[str, ...] | None = None
         """Names of the columns that a person wants; None for those that choose themselves."""
         self.differing: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ class RunBook:
             if name not in looked_through:
                 self._seen[name] = seen_in(name, rows, values.get(name), self._seen.get(name, NOTHING_SEEN))
         looked_through.update(names)
-        columns = arrange(width_cells, self.chosen, names, self._seen)
+        columns = arrange(width_cells, self.chosen, names, self._seen, self.sort)
         keys = tuple(each.removeprefix("param:") for each in self.differing)
         with_params = not has_params(columns, self.chosen)
 

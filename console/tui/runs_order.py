@@ -8,7 +8,7 @@ from console import run_columns
 from console.tui.run_cells import ASCENDING_FIRST, SORT_CYCLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
 
 def next_field(field: str, drawn: Sequence[str]) -> str:
@@ -26,9 +26,7 @@ def clicked(column_key: str, field: str, *, descending: bool) -> tuple[str, bool
     return wanted, (not descending if wanted == field else wanted not in ASCENDING_FIRST)
 
 
-def column_with_arrow(field: str, names: Sequence[str], drawn: Collection[str]) -> str:
+def column_with_arrow(field: str, names: Sequence[str]) -> str:
     """The key of the column that says what is sorted by; empty if there is none."""
     shown = next((name for name in names if run_columns.sort_field(name) == field), "")
-    # The best value of the primary metric has no column where there is little room.
-    shown = "metric" if shown == "best" and shown not in drawn else shown
     return "state" if shown == "glyph" else shown

@@ -89,9 +89,9 @@ def candidates(chosen: Sequence[str] | None, differing: Sequence[str], *, import
 
 
 def arrange(
-    width_cells: int, chosen: Sequence[str] | None, names: Sequence[str], seen: Mapping[str, Contents]
+    width_cells: int, chosen: Sequence[str] | None, names: Sequence[str], seen: Mapping[str, Contents], sort: str = ""
 ) -> tuple[TableColumn, ...]:
-    """The columns in the order in which they are drawn; `names` are the candidates."""
+    """The columns in the order in which they are drawn; `names` are candidates, `sort` is what rows are sorted by."""
     made = {name: column_of(name, place, seen.get(name, NOTHING_SEEN)) for place, name in enumerate(names)}
     if "state" not in made:
         # A click on the glyphs sorts by what they stand for.
@@ -99,6 +99,9 @@ def arrange(
     if chosen is not None:
         return tuple(made.values())
     base = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
+    if base is NARROW and sort == sort_field("best"):
+        # Rows in an order that no column shows look like rows in no order.
+        base = tuple("best" if name == "metric" else name for name in base)
     first = [name for name in ("source",) if name in made and width_cells >= MIDDLE_CELLS]
     first = [*base[: base.index("key")], *first, *base[base.index("key") :]]
     # What names and outcomes say is cut before anything of the others is left out.

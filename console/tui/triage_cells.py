@@ -175,7 +175,7 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
         look.cell(progress_text(run), 9, "foreground" if run.progress else MUTED, align="right"),
     ]
     if look.is_normal:
-        rate = "" if run.rate_per_s is None else f"{number(run.rate_per_s, 6)}/s"
+        rate = "" if run.rate_per_s is None else f"{rough(run.rate_per_s)}/s"
         after.append(look.cell(rate, 8, MUTED, align="right"))
     after.append(look.cell(duration(elapsed_s(row, now_s)), 6, "foreground", align="right"))
     if not look.is_narrow:
@@ -189,6 +189,11 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
         head.append(look.cell(tail(metric.key, 12) if metric else "", 12, MUTED))
     room = look.width - 1 - width_of((*head, *after))
     return (*head, look.cell(name_of(row), name_cells(room), "bold foreground"), *after)
+
+
+def rough(per_s: float) -> str:
+    """A rate in three digits: more of them are noise, and change with every look."""
+    return number(float(f"{per_s:.3g}"), 6)
 
 
 def name_cells(room: int) -> int:

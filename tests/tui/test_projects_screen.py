@@ -9,7 +9,7 @@ import pytest
 
 from console.client import DaemonRefused
 from tests.tui.pilots import Clock, opened, press, run, screen_text
-from tests.tui.project_boxes import box_of_projects
+from tests.tui.project_boxes import box_of_projects, project
 from tests.tui.stand_in import Box, example_box
 from tests.tui.stand_in_runs import NOW_S
 from tests.tui.test_snapshots import SIZES, compare_both, in_utc
@@ -113,3 +113,23 @@ def test_without_projects_the_screen_says_how_to_begin() -> None:
         assert "there is no project under the cursor" in screen_text(app)
 
     on_projects(test, example_box())
+
+
+def test_a_long_command_is_shown_whole_before_it_is_trusted_and_the_answers_stay_in_sight() -> None:
+    command = "python train.py " + " ".join(f"--option-{number} {{value}}" for number in range(12))
+    jobs = [{"name": f"job-{number}", "command": command} for number in range(15)]
+
+    async def test() -> None:
+        box = example_box()
+        box.projects = [project("vit", "untrusted", jobs=jobs)]
+        async with opened(box, size=(80, 24)) as (app, pilot):
+            await press(pilot, "9", "t")
+            shown = screen_text(app)
+            assert "y trust it" in shown
+            assert "--option-11" in " ".join(shown.split())
+            await press(pilot, "end")
+            shown = screen_text(app)
+            assert "3 jobs more: footplate trust --show" in shown
+            assert "y trust it" in shown
+
+    run(test)

@@ -105,6 +105,11 @@ def test_how_it_ended_has_the_evidence_first_then_usage_and_attempts() -> None:
     assert notes[notes.index("1 note") :][2:] == ["    try", "    less"]
 
 
+def test_options_have_their_unit_at_the_value_and_those_that_are_off_are_left_out() -> None:
+    options = {"autoresume": False, "checkpoint_s": 90.0, "log_limit_bytes": 2 << 30, "retries": 3, "mutex": ""}
+    assert run_sections.option_facts(options) == [("checkpoint", "1m30"), ("log limit", "2.0 GiB"), ("retries", 3)]
+
+
 def test_lines_from_outside_are_shown_without_markup_or_control_characters() -> None:
     async def drive() -> None:
         box = example_box()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from console.protocol import FoldSummary
 from console.tui.screens.confirm import DEBOUNCE_S, ConfirmScreen
@@ -10,9 +11,17 @@ from console.tui.screens.run import RunScreen
 from console.tui.screens.runs import RunsScreen
 from console.tui.widgets.prompt import PromptInput
 from console.tui.widgets.virtual_table import VirtualTable
-from tests.tui.pilots import Clock, opened, press, screen_text, until
+from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
 from tests.tui.stand_in import TO_R218, Box, example_box
 from tests.tui.stand_in_runs import make_run
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+def title_line(app: App[Any]) -> str:
+    """The titles of the columns."""
+    return next(line for line in screen_text(app).splitlines() if "outcome" in line)
 
 
 def test_without_runs_the_first_steps_are_shown() -> None:
@@ -90,11 +99,25 @@ def test_sort_cycles_and_reverses() -> None:
             await press(pilot, "s")
             assert box.run_queries[-1][1:] == ("metric", True)
             assert "by metric ▼" in screen_text(app)
-            assert "last▼" in screen_text(app)
+            assert "last" not in title_line(app), "the column of what is sorted by has its place"
+            assert "best▼" in title_line(app)
             await press(pilot, "S")
             assert box.run_queries[-1][1:] == ("metric", False)
             await press(pilot, "s", "s", "s")
             assert box.run_queries[-1][1:] == ("name", False), "names read from a to z"
+            assert "last" in title_line(app)
+
+    asyncio.run(drive())
+
+
+def test_the_arrow_stands_above_what_is_sorted_by_at_every_width() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(80, 24)) as (app, pilot):
+            await press(pilot, "s")
+            for size in ((200, 60), (120, 40), (80, 24)):
+                await pilot.resize_terminal(*size)
+                await settle(pilot)
+                assert "best▼" in title_line(app), size
 
     asyncio.run(drive())
 

@@ -14,6 +14,7 @@ from console.tui.screens.runs import RunsScreen
 from console.tui.screens.triage import TriageScreen
 from console.tui.sections import width_of
 from console.tui.theme import theme_colour
+from console.tui.triage_cells import rough
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.section_list import SectionList
 from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_lines, screen_text, settle, until
@@ -87,6 +88,13 @@ def test_a_run_that_diverged_does_not_look_well() -> None:
             assert any("loss is nan" in text and shown.hex.lower() in style for text, style in styles.items())
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("per_s", "shown"), [(5.89463, "5.89"), (4.26, "4.26"), (11.2, "11.2"), (1234.5, "1230"), (0.0123456, "0.0123")]
+)
+def test_a_rate_has_three_digits(per_s: float, shown: str) -> None:
+    assert rough(per_s) == shown
 
 
 def on_triage(test: Callable[..., Any], box: Box | None = None, size: tuple[int, int] = (120, 40)) -> None:

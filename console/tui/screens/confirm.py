@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -46,6 +46,10 @@ class ConfirmScreen(ModalScreen[bool]):
         background: $surface;
         padding: 1 2;
     }
+    ConfirmScreen VerticalScroll {
+        height: auto;
+        max-height: 60vh;
+    }
     ConfirmScreen Static {
         height: auto;
         margin-bottom: 1;
@@ -70,7 +74,8 @@ class ConfirmScreen(ModalScreen[bool]):
         """Question and answers."""
         with Vertical() as box:
             box.border_title = self._title
-            yield Static(self._question)
+            with VerticalScroll():
+                yield Static(self._question)
             yield Static(
                 Content.assemble(
                     ("y", "bold $accent"), f" {self._verb}     ", ("n", "bold $accent"), " leave it as it is"

@@ -211,6 +211,7 @@ class RunsScreen(FootplateScreen):
 
     def _put_all_rows(self) -> None:
         """Columns or widths changed."""
+        self._show_sort()
         for offset in self._book.offsets() or (0,):
             self._put_rows(offset)
         if any(map(self._book.lacks_values, self._book.offsets())):
@@ -290,7 +291,6 @@ class RunsScreen(FootplateScreen):
         self._book.choose(view.columns)
         if self.present:
             self._put_all_rows()
-            self._show_sort()
             self._start_query()
 
     def _open_default_view(self) -> None:
@@ -365,7 +365,8 @@ class RunsScreen(FootplateScreen):
 
     def _show_sort(self) -> None:
         """The arrow stands in the column that says what is sorted by, if there is one."""
-        key = runs_order.column_with_arrow(self.sort, self._book.names, self._drawn_names)
+        self._book.sort = self.sort
+        key = runs_order.column_with_arrow(self.sort, self._book.names)
         self._table.set_sort(key, self.descending)
 
     @property
