@@ -98,7 +98,7 @@ def arrange(
         made["glyph"] = replace(made["glyph"], key="state")
     if chosen is not None:
         return tuple(made.values())
-    base = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
+    base: tuple[str, ...] = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
     if base is NARROW and sort == sort_field("best"):
         # Rows in an order that no column shows look like rows in no order.
         base = tuple("best" if name == "metric" else name for name in base)
