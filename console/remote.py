@@ -39,7 +39,9 @@ FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 30.0
 AT_ONCE_S: Final = 1.0
 AT_ONCE_MAX: Final = 4
-"""So many connections within a second mean that nobody listens at the other end: the daemon is started there anew."""
+"""So many connections within a second may mean that nobody listens at the other end: then it is asked who does."""
+PING: Final = b"GET /ping HTTP/1.1\r\nHost: footplate\r\nConnection: close\r\n\r\n"
+PING_TIMEOUT_S: Final = 10.0
 NOT_FOUND: Final = 127
 SSH_FAILED: Final = 255
 COMMANDS: Final = frozenset(
@@ -96,6 +98,8 @@ class Remote:
         self._lock = threading.Lock()
         self._folder = ""
         self._forward: subprocess.Popen[bytes] | None = None
+        self._asking: subprocess.Popen[bytes] | None = None
+        self._closing = False
         self._shares = False
         """Whether the connection that both processes share is ours."""
         self._retry_s = FIRST_RETRY_S
@@ -125,6 +129,11 @@ class Remote:
     def close(self) -> None:
         """End what was started for it. Threads that still ask must not turn to a daemon of this box."""
         client.elsewhere = self.refuse
+        self._closing = True
+        for process in (self._asking, self._forward):
+            if process is not None:  # whoever waits for it holds the lock
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
         with self._lock:
             self._end_forward()
             if self._folder and self._shares:
@@ -141,9 +150,12 @@ class Remote:
         with self._lock:
             now_s = time.monotonic()
             self._connected_at_s = [at_s for at_s in self._connected_at_s if now_s - at_s < AT_ONCE_S] + [now_s]
-            nobody_listens = len(self._connected_at_s) > AT_ONCE_MAX
-            if nobody_listens or self._forward is None or self._forward.poll() is not None:
+            if self._forward is None or self._forward.poll() is not None:
                 self._reach_again(now_s)
+            elif len(self._connected_at_s) > AT_ONCE_MAX:
+                self._connected_at_s = []
+                if not self._is_answered():
+                    self._reach_again(now_s)
             try:
                 return client.connect_once(self._local)
             except OSError as error:
@@ -153,7 +165,21 @@ class Remote:
         """No connection any more."""
         raise DaemonUnavailable(f"the connection to {self.host} was closed")
 
+    def _is_answered(self) -> bool:
+        """Whether a daemon listens at the other end; ssh takes connections here whether one does or not."""
+        try:
+            with client.connect_once(self._local) as connection:
+                connection.settimeout(PING_TIMEOUT_S)
+                connection.sendall(PING)
+                return bool(connection.recv(1))
+        except TimeoutError:
+            return True  # one that is slow, or a line that is
+        except OSError:
+            return False
+
     def _reach_again(self, now_s: float) -> None:
+        if self._closing:
+            self.refuse()
         if now_s < self._not_before_s:
             raise DaemonUnavailable(f"the connection to {self.host} is gone; trying again")
         try:
@@ -193,17 +219,19 @@ class Remote:
         output = os.path.join(self._folder, "asked.out")
         try:
             with open(output, "wb") as out, open(errors, "wb") as err:
-                done = subprocess.run(
-                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False, timeout=ASK_TIMEOUT_S
-                )
+                self._asking = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            code = self._asking.wait(ASK_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
             raise ClientError(f"{self.host} did not answer within {ASK_TIMEOUT_S:.0f} s") from error
         except OSError as error:
             raise ClientError(f"`ssh` cannot be started: {error.strerror or error}") from error
+        finally:
+            ended(self._asking)
+            self._asking = None
         words = last_line(errors)
-        if done.returncode == SSH_FAILED:
+        if code == SSH_FAILED:
             raise ClientError(f"ssh cannot reach {self.host}: {words or 'it says no more'}", f"try `ssh {self.host}`")
-        if done.returncode == NOT_FOUND:
+        if code == NOT_FOUND:
             hint = f"install it there, or put it into the PATH that `ssh {self.host} env` shows"
             raise ClientError(f"{self.host} has no footplate", hint)
         return there_of(self.host, read_text(output), words)
@@ -233,13 +261,18 @@ class Remote:
 
     def _end_forward(self) -> None:
         process, self._forward = self._forward, None
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        ended(process)
+
+
+def ended(process: subprocess.Popen[bytes] | None) -> None:
+    """End a process that may have ended."""
+    if process is not None and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 class HostClient(Client):

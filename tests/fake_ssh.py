@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def main(argv: list[str]) -> int:
     if host == "gone" or os.path.exists(os.environ["FAKE_SSH_LOG"] + ".cut"):
         print(f"ssh: Could not resolve hostname {host}: Name or service not known", file=sys.stderr)
         return 255
+    if os.path.exists(os.environ["FAKE_SSH_LOG"] + ".silent"):
+        signal.pause()
     if forward:
         if host == "strict":
             print("Error: remote port forwarding failed for listen path", file=sys.stderr)

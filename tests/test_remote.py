@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from console import remote
+from console import client, remote
 from console.client import ClientError
 from tests.support import FOOTPLATE, Home, wait_until
 from tests.terminal import Terminal
@@ -57,6 +58,7 @@ def box(home: Home, tmp_path: Path) -> Iterator[Box]:
     """It ends with the test, and nothing of ours may have started a daemon here."""
     made = Box(home, tmp_path)
     yield made
+    client.elsewhere = None
     assert made.here.daemon_pid() is None
 
 
@@ -161,6 +163,45 @@ def test_the_console_follows_a_connection_that_drops(box: Box) -> None:
     finally:
         terminal.close()
     wait_until(lambda: not box.forwards())
+
+
+def test_many_connections_at_once_are_no_reason_to_begin_anew(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in box.environment.items():
+        monkeypatch.setenv(name, value)
+    there = remote.Remote("box")
+    try:
+        there.open(ask=False)
+        for _ in range(12):
+            there.connect().close()
+        assert len(box.forwards()) == 1
+        assert box.log.read_text().count(" -L ") == 1
+    finally:
+        there.close()
+
+
+def test_the_end_does_not_wait_for_a_host_that_says_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in box.environment.items():
+        monkeypatch.setenv(name, value)
+    there = remote.Remote("box")
+    there.open(ask=False)
+    Path(f"{box.log}.silent").touch()
+    [forward] = box.forwards()
+    os.kill(forward, 9)
+    wait_until(lambda: not box.forwards())
+    refused: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises(ClientError) as error:
+            there.connect()
+        refused.append(error.value.message)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    wait_until(lambda: box.log.read_text().count(remote.START[:20]) == 2)
+    there.close()
+    asking.join()
+    assert "is gone" in refused[0]
+    assert "did not answer within" not in refused[0]
 
 
 def test_a_daemon_that_ends_there_is_started_there(box: Box) -> None:
