@@ -219,6 +219,26 @@ def test_a_killed_reader_is_replaced(home: Home, tmp_path: Path) -> None:
     wait_until(lambda: (metric := rows(home)[live.name].metric) is not None and metric.last == 0.25)
 
 
+def test_secrets_that_a_tracker_kept_stay_there(home: Home, tmp_path: Path) -> None:
+    live = trackers_live.mlflow_files(tmp_path)
+    live.write(1, 0.5)
+    [run] = [path.parent for path in tmp_path.rglob("metrics")]
+    for folder, name, text in (
+        ("params", "api_key", "hunter2hunter2"),
+        ("params", "user", "hf_abcdefghijklmnopqrstuvwxyz012345"),
+        ("tags", "wandb_api_key", "hunter2hunter2"),
+        ("tags", "mlflow.note.content", "log in with password=hunter2hunter2"),
+    ):
+        (run / folder).mkdir(exist_ok=True)
+        (run / folder / name).write_text(text)
+    home.footplate("import", str(tmp_path))
+    row = rows(home)["live-mlflow"]
+    assert (row.params["api_key"], row.params["user"]) == ("***", "***")
+    assert "wandb_api_key=***" in row.tags
+    kept = subprocess.run(["grep", "-rlE", "hunter2|hf_abc", home.path], capture_output=True, text=True, check=False)
+    assert kept.stdout == ""
+
+
 def test_a_watched_folder_is_read_by_itself(home: Home, tmp_path: Path) -> None:
     folder = tmp_path / "churn"
     folder.mkdir()

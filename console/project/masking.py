@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MASK: Final = "***"
+NAMES_KEPT: Final = 4096
+"""Thousands of runs have the same params."""
 PLAIN_WORDS: Final = re.compile(
     r"passwords?|passwd|pwd|passphrase|secrets?|credentials?|apikey|accesskey|secretkey|privatekey|authtoken|accesstoken"
     r"|apitoken|authorization|cookie"
@@ -69,6 +72,7 @@ REFERENCE: Final = re.compile(r"[$%{<@].*|[A-Za-z_]\w*(?:\.\w+)+", re.DOTALL)
 """`$TOKEN`, `<token>`, `args.token`: names a value, is none."""
 
 
+@lru_cache(NAMES_KEPT)
 def is_secret_name(name: str) -> bool:
     """Whether what stands beside this name of an option, a variable or a field should not be seen."""
     if name.upper() in ("PWD", "OLDPWD"):

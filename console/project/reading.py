@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from console.project import tracker_places
+from console.project.masking import mask_mapping, mask_text
 from store import import_journal
 from store.readers.foreign import UnreadableSourceError
 
@@ -98,7 +99,7 @@ class Reader:
         try:
             found = self._sources[place].look(self._known.get(place.id, {}), self._followed.get(place.id, set()))
             for run in found:
-                self._say({"run": import_journal.as_dict(run), "place": place.id})
+                self._say({"run": masked(import_journal.as_dict(run)), "place": place.id})
                 count += 1
                 if interrupted():
                     break
@@ -114,6 +115,13 @@ class Reader:
         if self._problems.get(place.id) != words:
             self._problems[place.id] = words
             self._say({"problem": words, "place": place.id})
+
+
+def masked(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a tracker says of a run, without secrets: they go no further than this process."""
+    facts["params"], facts["tags"] = mask_mapping(facts["params"]), mask_mapping(facts["tags"])
+    facts["note"], facts["command"] = mask_text(facts["note"]), mask_text(facts["command"])
+    return facts
 
 
 def serve(root: str) -> int:
