@@ -162,6 +162,9 @@ def metric_words(key: str, goal: str, source: str) -> str:
 
 def best_words(metric: MetricSummary) -> str:
     """The best value; of folds the mean of their bests and how far they spread."""
+    if metric.folds is None and metric.best is None and not metric.point_count:
+        # Its points are read when its curve is first asked for.
+        return f"~{text_format.number(metric.last)}"
     if metric.folds is None:
         return text_format.number(metric.best)
     return text_format.spread(metric.folds.mean, metric.folds.sd, ascii_only=ascii_only())

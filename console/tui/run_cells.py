@@ -113,6 +113,15 @@ def outcome_style(row: RunRow) -> str:
     return "$text-muted"
 
 
+def best_cell(metric: MetricSummary | None) -> Cell:
+    """The best value; `~` and the last one of an imported run whose points nobody has asked for yet."""
+    if metric is None or (metric.best is None and metric.point_count):
+        return Cell("-", "$foreground")
+    if metric.best is None:
+        return Cell(f"~{number(metric.last, 7)}", "$text-muted")
+    return Cell(number(metric.best, 8), "$foreground")
+
+
 def cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool = False) -> Cell:
     """What the column `name` says of a run."""
     metric = row.metric
@@ -131,7 +140,7 @@ def cell(row: RunRow, name: str, now_s: float, *, ascii_only: bool = False) -> C
         case "metric":
             return Cell(number(metric.last, 8), "bold $foreground") if metric else Cell("-", "$text-muted")
         case "best":
-            return Cell(number(metric.best, 8) if metric and metric.best is not None else "-", "$foreground")
+            return best_cell(metric)
         case "step":
             return Cell(str(metric.last_step) if metric else "-", "$text-muted")
         case "duration":
@@ -226,7 +235,9 @@ def state_sentence(row: RunRow) -> str:
     """The state with its glyph and how the run ended."""
     text = f"{state_glyph(row.state)[0]} {row.state}"
     how = outcome(row.state, row.cause, row.exit_code, row.signal)
-    if how:
+    if how.startswith(row.state):
+        text = f"{state_glyph(row.state)[0]} {how}"
+    elif how:
         text += f": {how}"
     code = f"exit {row.exit_code}" if row.exit_code is not None else row.signal
     return text if not code or code in how else f"{text}, {code}"

@@ -41,6 +41,8 @@ FOLD_BESTS: Final = """
 """The best of a metric that restarted is the mean of its folds' bests, as the run table shows it."""
 BEST: Final = """case {goal} when 'maximize' then coalesce(fold.maximum, latest.maximum)
     else coalesce(fold.minimum, latest.minimum) end"""
+BEST_IN_ORDER: Final = f"coalesce({BEST}, case latest.point_count when 0 then latest.value end)"
+"""Of an imported run whose points nobody has asked for yet the best is at least its last value, which has a place."""
 COLUMNS: Final = {"": "latest.value", "last": "latest.value", "min": "latest.minimum", "max": "latest.maximum"}
 SMOOTH: Final = """
     select run_no, sum(value * pow({alpha}, age)) / sum(pow({alpha}, age)) as value from (
@@ -144,7 +146,7 @@ def primary_ordering(form: str, keys: Sequence[int]) -> Ordering:
     if keys:
         joins += f" and latest.key_id in ({', '.join(map(str, keys))})"
     if form == "best":
-        joins, value = joins + FOLD_BESTS, BEST.format(goal="run.primary_goal")
+        joins, value = joins + FOLD_BESTS, BEST_IN_ORDER.format(goal="run.primary_goal")
     else:
         value = "latest.step::double" if form == "step" else COLUMNS[form]
     return Ordering(joins, (f"nullif({value}, 'nan'::double)", f"nullif(({value}) is null, true)"))

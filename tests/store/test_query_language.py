@@ -296,6 +296,28 @@ def test_what_cannot_be_sorted_by_is_an_error_of_the_sort(cursor: Cursor, sort: 
     assert raised.value.of == "sort"
 
 
+def test_a_run_without_its_points_has_the_place_of_its_last_value(tmp_path_factory: pytest.TempPathFactory) -> None:
+    opened = database.open_database(str(tmp_path_factory.mktemp("best") / "index.duckdb"))
+    cursor = opened.cursor()
+    read = [SampleRun(no, metrics={"acc": (last, last, last)}, primary="acc") for no, last in ((1, 0.7), (2, 0.9))]
+    unread = [SampleRun(no, metrics={"acc": (last, None, None)}, primary="acc") for no, last in ((3, 0.8), (4, 0.6))]
+    put_runs(cursor, [*read, *unread])
+    cursor.execute("update metric_latest set point_count = 0 where run_no in (3, 4)")
+
+    def by_best(*, descending: bool = False) -> list[int]:
+        page = run_page(
+            cursor, text="", states=[], sort="metric", descending=descending, offset=0, limit=9, now_s=NOW_S
+        )
+        return [entry.no for entry in page.entries]
+
+    assert by_best(descending=True) == [2, 3, 1, 4]
+    assert by_best() == [4, 1, 3, 2]
+    cursor.execute("update metric_latest set point_count = 5 where run_no = 4")
+    assert by_best() == [1, 3, 2, 4], "none of its points was a number that can be best"
+    cursor.close()
+    opened.close()
+
+
 def test_smooth_is_the_debiased_mean_of_the_newest_fold(tmp_path_factory: pytest.TempPathFactory) -> None:
     opened = database.open_database(str(tmp_path_factory.mktemp("smooth") / "index.duckdb"))
     cursor = opened.cursor()

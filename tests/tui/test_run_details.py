@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from console import run_sections
 from console.protocol import Attempt, Note, Usage
 from console.tui.messages import LinkQuiet
+from console.tui.run_cells import state_sentence
 from console.tui.widgets.text_pane import TextPane
 from tests.tui.pilots import opened, press, screen_text, settle, until
 from tests.tui.stand_in import example_box
+from tests.tui.stand_in_runs import make_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -147,3 +149,8 @@ def test_what_changes_below_is_not_sent_again_and_again() -> None:
             assert [each for each in sent if each is not None] == []
 
     asyncio.run(drive())
+
+
+def test_a_state_that_its_cause_says_is_said_once() -> None:
+    row = make_run(1, "imported", state="failed", cause="failed, as MLflow says", exit_code=None).row
+    assert state_sentence(row) == "✗ failed, as MLflow says"

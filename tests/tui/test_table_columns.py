@@ -132,3 +132,13 @@ def test_columns_are_asked_for_again_under_another_filter() -> None:
             assert "alpha" in header
 
     asyncio.run(drive())
+
+
+def test_the_best_value_of_a_run_without_its_points_is_marked_as_an_estimate() -> None:
+    row = make_run(1, "imported", metrics=(summary("acc", 0.91234, step=9, points=0),)).row
+    assert row.metric is not None
+    unread = row._replace(metric=row.metric._replace(minimum=None, maximum=None))
+    assert cell_of("best", unread, None, 0.0, ascii_only=False).text == "~0.91234"
+    assert cell_of("best", row._replace(metric=None), None, 0.0, ascii_only=False).text == "-"
+    nan_only = unread._replace(metric=row.metric._replace(minimum=None, maximum=None, point_count=3))
+    assert cell_of("best", nan_only, None, 0.0, ascii_only=False).text == "-"
