@@ -51,6 +51,7 @@ COMMANDS: Final = frozenset(
         "show",
         "series",
         "env",
+        "diff",
         "code",
         "logs",
         "stop",
@@ -205,7 +206,9 @@ class Remote:
     def _has_control_path(self) -> bool:
         """Whether the person's configuration shares connections to this host already."""
         try:
-            said = subprocess.run(["ssh", "-G", self.host], capture_output=True, text=True, check=False, timeout=10)
+            said = subprocess.run(
+                ["ssh", "-G", self.host], capture_output=True, text=True, errors="replace", check=False, timeout=10
+            )
         except (OSError, subprocess.TimeoutExpired):
             return False
         values = dict(line.lower().split(" ", 1) for line in said.stdout.splitlines() if " " in line)

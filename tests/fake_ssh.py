@@ -20,7 +20,7 @@ ANSWER = '{"running": true, "version": "%s", "protocol": %d, "socket": "/x"}'
 
 def main(argv: list[str]) -> int:
     """Do what ssh would with these arguments."""
-    with open(os.environ["FAKE_SSH_LOG"], "a", encoding="utf-8") as log:
+    with open(os.environ["FAKE_SSH_LOG"], "a", encoding="utf-8", errors="surrogateescape") as log:
         print(" ".join(argv), file=log)
     forward, rest = "", list(argv)
     words: list[str] = []
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
             if word == "-O":
                 return 0
         elif word == "-G":
-            print("controlmaster false")
+            os.write(1, b"hostname " + os.fsencode(rest[0]) + b"\ncontrolmaster false\n")
             return 0
         elif not word.startswith("-") or words:
             words.append(word)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from console.client import Client, DaemonRefused
 from console.jobs import spec
-from tests.support import run_count, wait_until
+from tests.support import PastRun, run_count, wait_until
 
 if TYPE_CHECKING:
     from tests.support import Home
@@ -159,3 +160,17 @@ def test_an_actor_that_no_encoding_can_carry_does_not_end_the_daemon(home: Home)
     finally:
         look.close()
     assert home.daemon_pid() == pid
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("series", "r1"), ("metric",), ("metric", "--unpin", "--project"), ("pause",), ("runs", "--sort")],
+    ids=" ".join,
+)
+def test_words_that_are_not_utf_8_are_one_sentence(home: Home, words: tuple[str, ...]) -> None:
+    home.write_run(PastRun(1))
+    home.wait_ended(PastRun(1).id)
+    done = home.footplate(*words, os.fsdecode(b"a\xffb"), check=False)
+    assert done.returncode in ((0,) if words == ("pause",) else (1, 2))
+    for bad in ("Traceback", "HTTP status", "Python", "daemon.log"):
+        assert bad not in done.stderr

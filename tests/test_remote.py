@@ -71,6 +71,7 @@ def test_commands_speak_to_the_daemon_there(box: Box) -> None:
     assert "python" in box.footplate("ps", "--host=box").stdout
     assert box.footplate("--host", "box", "note", run_id, "from", "afar").returncode == 0
     assert box.there.client().run(run_id).notes[0].text == "from afar"
+    assert box.footplate("--host", "box", "diff", run_id, run_id).stderr.find("on the box itself") < 0
     assert box.footplate("--host", "box", "stop", run_id).returncode == 0
     assert "hello" in box.footplate("--host", "box", "logs", run_id).stdout
     assert '"runs"' in box.footplate("--host", "box", "export", "--json").stdout
@@ -114,6 +115,11 @@ def test_without_ssh_it_says_so(box: Box, tmp_path: Path) -> None:
         1,
         "footplate: there is no `ssh` in PATH, and --host goes through it",
     )
+
+
+def test_what_ssh_says_of_its_configuration_need_not_be_utf_8(box: Box) -> None:
+    done = box.footplate("--host", os.fsdecode(b"b\xff"), "ps")
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_needs_the_box_itself_is_not_sent(box: Box) -> None:

@@ -36,8 +36,12 @@ class RefusedError(Exception):
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(orjson.dumps(value), status_code=status, media_type="application/json")
+    """A JSON answer; names of files in it need not be UTF-8."""
+    try:
+        content = orjson.dumps(value)
+    except TypeError:
+        content = json.dumps(value).encode()
+    return Response(content, status_code=status, media_type="application/json")
 
 
 def guarded(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route
 
 from console.daemon.http import RefusedError, answer, guarded, integer
+from console.daemon.launch import readable
 from console.daemon.references import run_named
 from store.curve_bins import AXES, SMOOTHING_MAX, Ask
 from store.curves import curves_of
@@ -76,7 +77,7 @@ def keys_of(request: Request) -> list[str]:
         keys = None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or not 0 < len(keys) <= KEYS_MAX:
         raise RefusedError(400, f"keys must be a JSON list of 1 to {KEYS_MAX} names of metrics")
-    return keys
+    return list(map(readable, keys))
 
 
 def ask_of(request: Request) -> Ask:

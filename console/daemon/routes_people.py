@@ -11,6 +11,7 @@ from starlette.routing import Route
 from console.daemon import audit, metrics_by_hand, people, translate
 from console.daemon.command_journal import journal_path
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer
+from console.daemon.launch import readable
 from store.queries import run_table
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class PeopleRoutes:
         if key is None:
             await self._command(lambda adding: adding.unpin_metric(project, actor, known_by))
         elif isinstance(key, str) and key:
-            await self._command(lambda adding: adding.pin_metric(project, key, goal, actor, known_by))
+            await self._command(lambda adding: adding.pin_metric(project, readable(key), goal, actor, known_by))
         else:
             raise RefusedError(400, "key must be the name of a metric")
         return answer(await asyncio.to_thread(self._pin_facts, project))
@@ -133,7 +134,7 @@ class PeopleRoutes:
         if project is not None:
             if not isinstance(project, str):
                 raise RefusedError(400, "project must be a text")
-            return project
+            return readable(project)
         reference = one_text(data, "runs", "run")
         with self._database.reading() as cursor:
             try:
