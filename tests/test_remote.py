@@ -169,6 +169,8 @@ def test_the_console_follows_a_connection_that_drops(box: Box) -> None:
     finally:
         terminal.close()
     wait_until(lambda: not box.forwards())
+    # What was left behind is that of the host, not of this machine.
+    assert [name for name in os.listdir(box.here.path) if name.startswith("console-")] == ["console-box.json"]
 
 
 def test_many_connections_at_once_are_no_reason_to_begin_anew(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
