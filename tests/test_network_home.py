@@ -357,11 +357,18 @@ def test_two_hosts_on_one_home_leave_each_other_alone(home: Home, tmp_path: Path
     def seen_there() -> dict[str, str]:
         return {row["id"]: row["state"] for row in json.loads(other("ps", "--json"))["rows"]}
 
+    def until_seen_there(wanted: dict[str, str]) -> None:
+        try:
+            wait_until(lambda: seen_there() == wanted)
+        except AssertionError:
+            assert seen_there() == wanted  # says what differs
+            raise
+
     ours = home.submit("sleep", "1000")
     before = home.wait_run(ours, lambda detail: detail.row.state == "running" and detail.pid is not None)
     try:
         # The other host sees our run as its files say, and starts one of its own with a number of its own.
-        wait_until(lambda: seen_there() == {ours: "running"})
+        until_seen_there({ours: "running"})
         script = f'echo loss=0.5 step=1; while [ ! -e "{tmp_path}/go" ]; do sleep 0.05; done; exit 6'
         (tmp_path / "job.sh").write_text(script)
         other("run", "-d", "--name", "theirs", "--", "sh", str(tmp_path / "job.sh"))
@@ -373,9 +380,9 @@ def test_two_hosts_on_one_home_leave_each_other_alone(home: Home, tmp_path: Path
         home.kill_daemon()
         other("daemon", "stop")
         assert home.wait_run(theirs, lambda detail: detail.row.state == "running").row.no == 2
-        wait_until(lambda: seen_there() == {ours: "running", theirs: "running"})
+        until_seen_there({ours: "running", theirs: "running"})
         (tmp_path / "go").touch()
-        wait_until(lambda: seen_there() == {ours: "running"})
+        until_seen_there({ours: "running"})
         row = home.wait_ended(theirs).row
         assert (row.state, row.exit_code, row.no) == ("failed", 6, 2)
         after = home.client().run(ours)
