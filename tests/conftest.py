@@ -87,9 +87,11 @@ SLOW_FILES = frozenset(
         "test_uninstall",
         "test_watcher",
         "test_zero_config",
+        "tui/test_every_key",
         "tui/test_hang_up",
         "tui/test_hostile",
         "tui/test_memory",
+        "tui/test_rough_terminals",
     )
 )
 """Files whose tests take minutes together: `just check` leaves them to `just ci`."""

@@ -12,6 +12,7 @@ from tests.tui.stand_in_runs import training_log
 from tests.tui.triage_boxes import triage_box
 
 if TYPE_CHECKING:
+    from console.protocol import Json
     from tests.tui.stand_in import Box
 
 LOG_TAIL = (
@@ -26,6 +27,13 @@ def picture(width: int, height: int) -> Preview:
     """A red one, in half of what room there is."""
     wide, high = max(1, width // 2), max(2, height // 4 * 2)
     return Preview("plots/loss.png", 2048, "image", "", "PNG", wide, high, 640, 480, b"\xff\0\0" * wide * high)
+
+
+def completed(text: str, at: int) -> dict[str, Json]:
+    """One metric is known."""
+    start = text.rfind(" ", 0, at) + 1
+    items = [{"text": "val/acc", "kind": "metric", "run_count": 410, "words": ""}]
+    return {"start": start, "end": at, "items": items if "val/acc".startswith(text[start:at] or "-") else []}
 
 
 def full_box() -> Box:
@@ -45,4 +53,5 @@ def full_box() -> Box:
     assert held.row.state == "queued"
     box.details[3] = held._replace(row=held.row._replace(state="held"))
     box.answers |= {"/retry": MADE, "/clone": clone_answer, "/jobs": job_answer, "/chores": {"id": "1"}}
+    box.complete = completed
     return box

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from console.client import DaemonRefused
+from console.run_columns import table_page
 from console.run_queries import Completion
-from console.tui.widgets.prompt import PromptInput
+from console.tui.widgets.prompt import Prompt, PromptInput
 from console.tui.widgets.query_prompt import QueryPrompt, completion_line
-from tests.tui.pilots import opened, press, screen_text
+from tests.tui.pilots import opened, press, screen_text, settle
 from tests.tui.stand_in import StandIn, example_box
 from tests.tui.test_acts import paste
 
@@ -174,3 +175,18 @@ def test_completions_take_no_more_than_their_line() -> None:
         line = completion_line(items, width)
         assert line.cell_length <= width
         assert "\x1b" not in line.plain
+
+
+def test_an_answer_that_comes_with_the_key_that_drops_the_query_does_not_count() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(120, 40)) as (app, pilot):
+            await press(pilot, "slash", *"sweep")
+            prompt = app.screen.query_one(QueryPrompt)
+            page = table_page(prompt._session.courier._client_factory(), text="sweep")
+            prompt.post_message(QueryPrompt.Tried(prompt._number, "sweep 2", False, page, None))
+            prompt.post_message(Prompt.Left(kept=False, text="sweep 2"))
+            await settle(pilot)
+            assert app._runs_screen.filter_text == ""
+            assert "Runs 32 " in screen_text(app)
+
+    asyncio.run(drive())

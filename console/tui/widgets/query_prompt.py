@@ -80,6 +80,7 @@ class QueryPrompt(Vertical):
 
         text: str
         table_page: TablePage
+        number: int
 
     @dataclass
     class Refused(Message):
@@ -217,7 +218,12 @@ class QueryPrompt(Vertical):
             return
         self._set_fault(None)
         if page.page.matched_count or message.kept or not self._may_go_on(message.text):
-            self.post_message(self.Accepted(message.text.strip(), page))
+            self.post_message(self.Accepted(message.text.strip(), page, message.number))
+
+    def on_query_prompt_accepted(self, message: Accepted) -> None:
+        """Keep from the screen what was answered while the key was on its way that drops it."""
+        if message.number != self._number:
+            message.stop()
 
     def _may_go_on(self, text: str) -> bool:
         """Whether what was typed last may be the beginning of a comparison."""
