@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -53,21 +55,21 @@ NONE = (
 
 @pytest.mark.parametrize("line", ERRORS)
 def test_an_error_is_one(line: bytes) -> None:
-    assert log_marks.first_line(b"fine\n" + line + b"\r\n", "error") == 5
-    assert log_marks.first_line(line, "warning") is None
+    assert log_marks.first_line(b"fine\n" + line + b"\r\n", "error") == (5, 5)
+    assert log_marks.first_line(line, "warning") == (None, len(line))
 
 
 @pytest.mark.parametrize("line", WARNINGS)
 def test_a_warning_is_one(line: bytes) -> None:
-    assert log_marks.first_line(line + b"\n", "warning") == 0
-    assert log_marks.first_line(line, "error") is None
+    assert log_marks.first_line(line + b"\n", "warning") == (0, 0)
+    assert log_marks.first_line(line, "error") == (None, len(line))
 
 
 @pytest.mark.parametrize("line", NONE)
 def test_a_word_alone_is_none(line: bytes) -> None:
     for kind in log_marks.KINDS:
-        assert log_marks.first_line(line + b"\n", kind) is None
-        assert log_marks.last_line(line + b"\n", kind, len(line)) is None
+        assert log_marks.first_line(line + b"\n", kind) == (None, len(line) + 1)
+        assert log_marks.last_line(line + b"\n", kind, len(line)) == (None, 0)
 
 
 LINES = st.lists(st.sampled_from([*ERRORS, *WARNINGS, *NONE, b"x" * 300, b"step 1 loss 0.4"]), max_size=25)
@@ -119,6 +121,47 @@ def test_one_look_is_bounded_and_says_where_to_go_on(tmp_path: Path) -> None:
     with mock.patch.object(log_marks, "LOOK_MAX_S", 0.0):
         assert not log_marks.find(str(path), "error", start=0, backward=False).exhausted
     assert log_marks.find(str(tmp_path / "none"), "error", start=0, backward=False).exhausted
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_look_ends_within_a_block_and_goes_on_from_there(tmp_path: Path, *, backward: bool) -> None:
+    path = tmp_path / "output.log"
+    many = b"Killed_units 4 Assertion 5\n" * 30_000
+    path.write_bytes(b"ValueError: first\n" + many + b"ValueError: last\n")
+    start = len(b"ValueError: first\n") + (len(many) if backward else 0)
+    # A look is due to end with the first line that it tries, whatever time that took.
+    times = chain([0.0, 0.0], repeat(log_marks.LOOK_MAX_S))
+    with mock.patch.object(log_marks, "monotonic", side_effect=times):
+        hit = log_marks.find(str(path), "error", start=start, backward=backward)
+    assert (hit.offset_bytes, hit.exhausted) == (None, False)
+    assert abs(hit.scanned_to_bytes - start) == len(b"Killed_units 4 Assertion 5\n")
+    there, back = len(b"ValueError: first\n") + len(many), 0
+    assert walked(str(path), hit.scanned_to_bytes, backward=backward) == [back if backward else there]
+
+
+def test_a_line_after_an_empty_message_does_not_hide_the_error() -> None:
+    block = b"fine\nValueError:\n- 3 columns\nerror:\r\n7\nWarning:\n5\n"
+    assert log_marks.first_line(block, "error") == (5, 5)
+    assert log_marks.first_line(block[17:], "error")[0] == block[17:].index(b"error:")
+    assert log_marks.first_line(block, "warning")[0] == block.index(b"Warning:")
+
+
+def test_lines_of_capitals_and_names_are_looked_at_in_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    path.write_bytes((b"ERROR" * 810 + b" Killed_units\n") * 768)
+    # A dozen seconds where every capital is tried with every start of a name; some tenths in one pass.
+    with mock.patch.object(log_marks, "LOOK_MAX_S", 5.0):
+        assert log_marks.find(str(path), "error", start=0, backward=False).exhausted
+
+
+QUADRATIC = re.compile(rb"(?:^|\s)[\w.]*[A-Z]\w*(?:Error|Exception)(?::(?!\s*[-+.\d])|$)")
+TOKENS = st.sampled_from([b"Error", b"Exception", b"A", b"a", b"_", b".", b":", b" ", b"\r", b"-", b"1", b"\xc3"])
+
+
+@given(st.lists(TOKENS, max_size=9).map(b"".join))
+def test_an_exception_is_what_its_simple_pattern_finds(line: bytes) -> None:
+    found, simple = re.search(log_marks.RAISED.removeprefix(b"|"), line), QUADRATIC.search(line)
+    assert (found and found.span()) == (simple and simple.span())
 
 
 def test_holes_are_passed_over(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Adopt the process and print the run."""
     client = Client()
-    asked = {"pid": options.pid, "name": options.name, "project": options.project, "actor": getpass.getuser()}
+    asked = {"pid": options.pid, "name": options.name, "project": options.project, "actor": whoami()}
     new = client.post("/adopt", asked)
     if options.json:
         output.print_json(client.run(new["id"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from console import daemon_process
 from console.cli import output
 from console.client import Client, ClientError, DaemonUnavailable
+from console.person import whoami
 from console.tui import text_format
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def start(home: str, *, quiet: bool) -> None:
 
 def stop(home: str, *, quiet: bool) -> None:
     """End the daemon and see that it stays down; runs go on."""
-    daemon_process.write_stopped(home, getpass.getuser())
+    daemon_process.write_stopped(home, whoami())
     pid = daemon_process.end(home)
     if not quiet:
         ended = "no daemon was running" if pid is None else f"the daemon (pid {pid}) has ended, runs go on"

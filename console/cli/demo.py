@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from console import protocol
 from console.cli import output, shell
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -116,7 +116,7 @@ def execute_script(folder: str, script: str) -> None:
 
 def watch(client: Client, folder: str) -> None:
     """Have the folder watched, and what trackers left in it read; waits until that is there."""
-    client.post("/projects/watch", {"folder": folder, "actor": getpass.getuser()})
+    client.post("/projects/watch", {"folder": folder, "actor": whoami()})
     deadline_s = time.monotonic() + IMPORT_S
     count = 0
     while count < OLD_RUNS and time.monotonic() < deadline_s:
@@ -157,7 +157,7 @@ def remove(client: Client) -> int:
     roots = {client.run(row.id).working_dir for row in rows if not row.tracker}
     for project in client.get("/projects")["projects"]:
         if is_ours(project["root"]):
-            client.post("/projects/unwatch", {"project": project["root"], "actor": getpass.getuser()})
+            client.post("/projects/unwatch", {"project": project["root"], "actor": whoami()})
             roots.add(project["root"])
     client.delete(f"/projects/{PROJECT}/runs")
     for root in filter(is_ours, roots):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from console.cli import output
 from console.cli.imports import print_import
 from console.client import Client
+from console.person import whoami
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Read it, and say what was found."""
     client = Client()
-    asked = {"path": os.path.abspath(options.path), "actor": getpass.getuser()}
+    asked = {"path": os.path.abspath(options.path), "actor": whoami()}
     row = client.post("/imports", asked)
     address = f"/imports/{row['id']}"
     try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING
 
 from console import protocol
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -35,7 +35,7 @@ def execute(options: Namespace) -> int:
             return output.usage_error(f"the value of {key} is not a number: {text!r}")
         if values[key] - values[key] != 0:
             return output.usage_error(f"the value of {key} is not a finite number: {text!r}")
-    asked = {"runs": [options.run], "values": values, "step": options.step, "actor": getpass.getuser()}
+    asked = {"runs": [options.run], "values": values, "step": options.step, "actor": whoami()}
     rows = [protocol.decode_row(row) for row in Client().post_known("/metrics", asked)["rows"]]
     if options.json:
         output.print_json(rows)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Final
 
 from console.client import Client, ClientError, DaemonRefused, DaemonUnavailable
+from console.person import whoami
 from console.tui import text_format
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def carry_out(client: Client, chore: str, **asked: Json) -> dict[str, Json]:
     Progress goes to stderr when that is a terminal. Raises ClientError with the daemon's words, and KeyboardInterrupt
     after Ctrl-C, once the daemon has left off or come to the end.
     """
-    name = client.post("/chores", {"chore": chore, "actor": getpass.getuser(), **asked})["id"]
+    name = client.post("/chores", {"chore": chore, "actor": whoami(), **asked})["id"]
     line = ProgressLine()
     try:
         return wait(client, name, line)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from typing import TYPE_CHECKING
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def execute(options: Namespace) -> int:
         return output.usage_error("name a metric, or give --unpin")
     if run is not None and options.project is not None:
         return output.usage_error("give a run or --project, not both")
-    asked = {"key": None if options.unpin else options.key, "goal": options.goal, "actor": getpass.getuser()}
+    asked = {"key": None if options.unpin else options.key, "goal": options.goal, "actor": whoami()}
     whose = {"runs": [run]} if run is not None else {"project": options.project or os.path.basename(os.getcwd())}
     facts = Client().post_known("/metrics/pin", {**asked, **whose})
     if options.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import stat
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from console import protocol
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -37,7 +37,7 @@ def execute(options: Namespace) -> int:
     if bool(options.text) + bool(options.list) + (options.remove is not None) > 1:
         return output.usage_error("give a text, or --list, or --remove")
     client = Client()
-    asked = {"runs": [options.run], "actor": getpass.getuser()}
+    asked = {"runs": [options.run], "actor": whoami()}
     if options.remove is not None:
         answer = client.post_known("/notes/remove", {**asked, "notes": [options.remove]})
     elif options.text or (not options.list and (piped := piped_text())):

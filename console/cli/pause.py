@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from typing import TYPE_CHECKING, Final
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Pause it."""
-    asked = {"scope": scope_of(options.what), "reason": options.reason, "actor": getpass.getuser()}
+    asked = {"scope": scope_of(options.what), "reason": options.reason, "actor": whoami()}
     found = Client().post("/queue/pause", asked)
     if options.json:
         output.print_json(found)

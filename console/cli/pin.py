@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING
 
 from console import protocol
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Pin every named run, or none when one of the names is wrong."""
-    asked = {"runs": options.runs, "pinned": not options.off, "actor": getpass.getuser()}
+    asked = {"runs": options.runs, "pinned": not options.off, "actor": whoami()}
     rows = [protocol.decode_row(row) for row in Client().post_known("/pins", asked)["rows"]]
     if options.json:
         output.print_json(rows)

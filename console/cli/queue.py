@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any, Final
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 from console.tui import text_format
 from console.tui.text_format import visible
 
@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Show the queue, or change it and show it then."""
-    client, actor = Client(), getpass.getuser()
+    client, actor = Client(), whoami()
     if options.action == "limit":
         if options.slots != "auto" and not options.slots.isdigit():
             return output.usage_error(f"{options.slots!r} is no number of runs; write a number, or auto")

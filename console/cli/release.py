@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -30,7 +30,7 @@ def execute(options: Namespace) -> int:
     else:
         # All names are looked up first: a typo in the third must not leave the first two released.
         references = [client.run(reference).row.id for reference in options.runs]
-    details = [client.release(reference, getpass.getuser()) for reference in references]
+    details = [client.release(reference, whoami()) for reference in references]
     if options.json:
         output.print_json(details)
     elif details:

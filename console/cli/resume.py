@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 from console.cli import output
 from console.cli.pause import scope_of, words_of
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Let it go on."""
-    found = Client().post("/queue/resume", {"scope": scope_of(options.what), "actor": getpass.getuser()})
+    found = Client().post("/queue/resume", {"scope": scope_of(options.what), "actor": whoami()})
     if options.json:
         output.print_json(found)
     else:

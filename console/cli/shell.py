@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import resource
 from typing import Any
 
 from console.client import ClientError
+from console.person import whoami
 
 
 def context() -> dict[str, Any]:
@@ -19,7 +19,7 @@ def context() -> dict[str, Any]:
     }
     umask = os.umask(0o077)
     os.umask(umask)
-    return {"environment": dict(os.environ), "umask": umask, "limits": limits, "actor": getpass.getuser()}
+    return {"environment": dict(os.environ), "umask": umask, "limits": limits, "actor": whoami()}
 
 
 def working_dir() -> str:

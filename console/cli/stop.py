@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Final
 
 from console import protocol
 from console.cli import output
 from console.cli.pause import SWEEP
 from console.client import Client, DaemonUnavailable
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,9 +33,9 @@ def execute(options: Namespace) -> int:
     labels = [reference for reference in options.runs if SWEEP.fullmatch(reference)]
     for label in labels:
         client.get(f"/sweeps/{label}")
-    ids = [client.stop(detail.row.id, getpass.getuser()).row.id for detail in found]
+    ids = [client.stop(detail.row.id, whoami()).row.id for detail in found]
     for label in labels:
-        ids += client.post(f"/sweeps/{label}/stop", {"actor": getpass.getuser()})["runs"]
+        ids += client.post(f"/sweeps/{label}/stop", {"actor": whoami()})["runs"]
     details = [client.run(run_id) if options.no_wait else wait_for_end(client, run_id) for run_id in ids]
     if options.json:
         output.print_json(details)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import time
 from typing import TYPE_CHECKING
 
 from console import protocol
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -36,7 +36,7 @@ def execute(options: Namespace) -> int:
         return output.usage_error("name the runs, then the tags: footplate tag r12 +best -old")
     client = Client()
     if add or remove:
-        asked = {"runs": runs, "add": add, "remove": remove, "actor": getpass.getuser()}
+        asked = {"runs": runs, "add": add, "remove": remove, "actor": whoami()}
         rows = [protocol.decode_row(row) for row in client.post_known("/tags", asked)["rows"]]
     else:
         rows = [client.run(reference).row for reference in runs]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from console import triage
 from console.cli import output
 from console.client import Client, DaemonRefused
+from console.person import whoami
 from console.tui import text_format
 from console.tui.sparkline import sparkline
 from console.tui.text_format import visible
@@ -41,9 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Print it; mark or clear first when that was asked for."""
-    import getpass
-
-    client, actor = Client(), getpass.getuser()
+    client, actor = Client(), whoami()
     if options.seen:
         needs = triage.fetch(client, actor).needs
         triage.mark_seen(client, [key_named(needs, name) for name in options.seen], actor)

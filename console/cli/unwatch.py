@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from typing import TYPE_CHECKING
 
 from console.cli import output
 from console.client import Client
+from console.person import whoami
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Let go of it."""
-    found = Client().post("/projects/unwatch", named(options.project) | {"actor": getpass.getuser()})
+    found = Client().post("/projects/unwatch", named(options.project) | {"actor": whoami()})
     if options.json:
         output.print_json(found)
     else:

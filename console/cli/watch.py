@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from typing import TYPE_CHECKING
 
 from console.cli import output, projects
 from console.client import Client
+from console.person import whoami
 from console.tui.text_format import visible
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Watch it."""
     asked = {"folder": os.path.abspath(options.folder), "name": options.name, "here": options.here}
-    found = Client().post("/projects/watch", asked | {"actor": getpass.getuser()})
+    found = Client().post("/projects/watch", asked | {"actor": whoami()})
     if options.json:
         output.print_json(found)
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import shutil
 import time
@@ -36,6 +35,7 @@ from console.daemon.routes_run_parts import RunPartRoutes
 from console.daemon.routes_triage import TriageRoutes
 from console.daemon.triage_view import TriageView
 from console.jobs import spec
+from console.person import whoami
 from console.project.summary import CAPTURING, INTERRUPTED
 from console.version import VERSION
 from store import database, derive, paths, twins
@@ -100,7 +100,7 @@ class Routes:
         gpus, cards = self._devices.busy_gpus(), self._devices.cards()
 
         def read() -> protocol.Status:
-            user = getpass.getuser()
+            user = whoami()
             with self._database.reading() as cursor:
                 counts = run_table.count_by_state(cursor, time.time() - FAILED_WINDOW_S)
             return protocol.Status(

@@ -7,9 +7,10 @@ are looked at.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-import time
+from time import monotonic
 from typing import Final, Literal, TypeAlias, get_args
 
 from console.daemon.log_files import line_end, line_start
@@ -35,8 +36,8 @@ def compiled(*words: bytes) -> tuple[re.Pattern[bytes], ...]:
 
 WORDS: Final[dict[Kind, tuple[re.Pattern[bytes], ...]]] = {
     "error": compiled(
-        rb"error(?<![\w.]error)(?:\[\w+\])?:(?!\s*[-+.\d])",
-        rb"Error(?=:(?!\s*[-+.\d])|\r?$)",
+        rb"error(?<![\w.]error)(?:\[\w+\])?:(?![^\S\r\n]*[-+.\d])",
+        rb"Error(?=:(?![^\S\r\n]*[-+.\d])|\r?$)",
         rb"Exception(?=:|\r?$)",
         rb"ERROR(?![\w=])",
         *(rb"Traceback \(most recent call last\)", rb"FATAL(?![\w=])", rb"CRITICAL(?![\w=])"),
@@ -44,18 +45,23 @@ WORDS: Final[dict[Kind, tuple[re.Pattern[bytes], ...]]] = {
         *(rb"ut of memory", rb"o space left on device", rb"Fatal Python error", rb"fatal error"),
         *(rb"CUDA error", rb"NCCL error", rb"Bus error", rb"Assertion ", rb"Killed", rb"Aborted"),
     ),
-    "warning": compiled(rb"WARN(?:ING)?(?![\w=])", rb"arning:(?!\s*[-+.\d])", rb"warn:"),
+    "warning": compiled(rb"WARN(?:ING)?(?![\w=])", rb"arning:(?![^\S\r\n]*[-+.\d])", rb"warn:"),
 }
 """A line of a kind holds one of them; each begins with letters, which is what makes the search for them fast."""
 LEVEL: Final = rb"(?:^|[\s\[(<|:\"'=])"
 """What stands before the name of a level."""
+RAISED: Final = (
+    rb"|(?:^|\s)(?:\w*+\.)*+[^\WA-Z]*+(?!(?:Error|Exception)(?!\w))[A-Z]\w*+(?:(?<=Error)|(?<=Exception))"
+    rb"(?::(?!\s*[-+.\d])|$)"
+)
+"""Or `pkg.SomeError: ...`, in one pass: modules, then a name with a capital before its ending."""
 LINES: Final[dict[Kind, re.Pattern[bytes]]] = {
     "error": re.compile(
         rb"Traceback \(most recent call last\)"
         rb"|" + LEVEL + rb"(?:ERROR|FATAL|CRITICAL)(?:$|[\s\])>|:\"',!])"
         rb"|(?:^|\s)(?:[Ff]atal )?[Ee]rror(?:\[\w+\])?:(?!\s*[-+.\d])"
-        rb"|(?:^|\s)[\w.]*[A-Z]\w*(?:Error|Exception)(?::(?!\s*[-+.\d])|$)"
-        rb"|(?:^|\s)(?:Fatal Python error|fatal error|CUDA error|NCCL error|Bus error|Assertion failed)\b"
+        + RAISED
+        + rb"|(?:^|\s)(?:Fatal Python error|fatal error|CUDA error|NCCL error|Bus error|Assertion failed)\b"
         rb"|\b[Ss]egmentation fault\b|\bcore dumped\b|\bterminate called\b"
         rb"|\b[Oo]ut of memory\b|\b[Nn]o space left on device\b"
         rb"|panicked at |^panic: |^Killed\b|^Aborted\b|^Assertion .* failed"
@@ -86,17 +92,18 @@ def find(path: str, kind: Kind, *, start: int, backward: bool) -> Hit:
 
 def walk_forward(descriptor: int, kind: Kind, start: int, size: int, holes: Holes) -> Hit:
     """Block by block; each ends with a line, as far as there is one in it."""
-    position, looked, deadline_s = start, 0, time.monotonic() + LOOK_MAX_S
+    position, looked, deadline_s = start, 0, monotonic() + LOOK_MAX_S
     if start and line_start(descriptor, start, holes) != start:
         position = line_end(descriptor, start + 1, size, holes)
-    while position < size and looked < LOOK_MAX_BYTES and time.monotonic() < deadline_s:
+    while position < size and looked < LOOK_MAX_BYTES and monotonic() < deadline_s:
         if hole := holes.at(position):
             position = hole.end
             continue
         block, following = block_from(descriptor, position, holes.ceiling(position, size))
-        found = first_line(block, kind)
+        found, done = first_line(block, kind, deadline_s)
         if found is not None:
             return Hit(position + found, position + found, exhausted=False)
+        following = following if done == len(block) else position + done
         looked += following - position
         position = following
     return Hit(None, position, exhausted=position >= size)
@@ -104,8 +111,8 @@ def walk_forward(descriptor: int, kind: Kind, start: int, size: int, holes: Hole
 
 def walk_backward(descriptor: int, kind: Kind, start: int, size: int, holes: Holes) -> Hit:
     """As forward, from the end; only lines that begin before `start` count."""
-    position, looked, deadline_s = start, 0, time.monotonic() + LOOK_MAX_S
-    while position > 0 and looked < LOOK_MAX_BYTES and time.monotonic() < deadline_s:
+    position, looked, deadline_s = start, 0, monotonic() + LOOK_MAX_S
+    while position > 0 and looked < LOOK_MAX_BYTES and monotonic() < deadline_s:
         if hole := holes.at(position - 1):
             position = hole.start
             continue
@@ -118,11 +125,11 @@ def walk_backward(descriptor: int, kind: Kind, start: int, size: int, holes: Hol
             following = line_end(descriptor, target + 1, size, holes)
             first, end = (following, end) if following < position else (first, first + LINE_MAX_BYTES)
         block = os.pread(descriptor, end - first, first)
-        found = last_line(block, kind, position - first)
+        found, done = last_line(block, kind, position - first, deadline_s)
         if found is not None:
             return Hit(first + found, first + found, exhausted=False)
-        looked += position - first
-        position = first
+        looked += position - first - done
+        position = first + done
     return Hit(None, position, exhausted=position == 0)
 
 
@@ -144,17 +151,22 @@ def block_from(descriptor: int, position: int, ceiling: int) -> tuple[bytes, int
     return block[:LINE_MAX_BYTES], ceiling
 
 
-def first_line(block: bytes, kind: Kind) -> int | None:
-    """Where the first line of a kind begins in whole lines; None when there is none."""
+def first_line(block: bytes, kind: Kind, deadline_s: float = math.inf) -> tuple[int | None, int]:
+    """Where the first line of a kind begins in whole lines, None when there is none; and where to go on.
+
+    That is the end of the block, or the line that is next when the deadline (of `time.monotonic`) has passed.
+    """
     # Each word is looked for again only once the walk has passed it.
     places = {word: place_of(word, block, 0) for word in WORDS[kind]}
     while True:
         at = min(places.values())
         if at == len(block):
-            return None
+            return None, at
         begin, end = line_around(block, at)
         if is_of(block, begin, end, LINES[kind]):
-            return begin
+            return begin, begin
+        if end < len(block) and monotonic() >= deadline_s:
+            return None, end + 1
         for word, place in places.items():
             if place < end:
                 places[word] = place_of(word, block, end)
@@ -166,8 +178,11 @@ def place_of(word: re.Pattern[bytes], block: bytes, start: int) -> int:
     return found.start() if found else len(block)
 
 
-def last_line(block: bytes, kind: Kind, before: int) -> int | None:
-    """Where the last line of a kind begins that begins before a place; None when there is none."""
+def last_line(block: bytes, kind: Kind, before: int, deadline_s: float = math.inf) -> tuple[int | None, int]:
+    """Where the last line of a kind begins that begins before a place, None when there is none; and where to go on.
+
+    That is the start of the block, or the line that was looked at when the deadline passed.
+    """
     limit = line_around(block, max(0, before - 1))[1]
     places = sorted(found.start() for word in WORDS[kind] for found in word.finditer(block, 0, limit))
     tried = len(block)
@@ -177,9 +192,11 @@ def last_line(block: bytes, kind: Kind, before: int) -> int | None:
             continue
         begin, end = line_around(block, at)
         if is_of(block, begin, end, LINES[kind]):
-            return begin
+            return begin, begin
         tried = begin
-    return None
+        if monotonic() >= deadline_s:
+            return None, begin
+    return None, 0
 
 
 def line_around(block: bytes, at: int) -> tuple[int, int]:

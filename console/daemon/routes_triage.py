@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from starlette.routing import Route
 from console.daemon import people
 from console.daemon.http import actor_of, answer, body_of, guarded
 from console.daemon.routes_people import object_of, texts
+from console.person import whoami
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -48,7 +48,7 @@ class TriageRoutes:
     @guarded
     async def triage(self, request: Request) -> Response:
         """What `actor` should look at; without one, whoever the daemon belongs to."""
-        actor = request.query_params.get("actor") or getpass.getuser()
+        actor = request.query_params.get("actor") or whoami()
         return answer(await asyncio.to_thread(self._view.view, actor, self._devices.cards()))
 
     @guarded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import ipaddress
 import json
@@ -12,6 +11,7 @@ import tarfile
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from console.person import whoami
 from console.project import masking
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def redacted(text: str) -> str:
     # What a key of several lines holds looks like nothing, line by line.
     text = masking.PRIVATE_KEY.sub(masking.MASK, text)
     text = "\n".join(map(masking.mask_text, text.split("\n")))
-    home, user, host = os.path.expanduser("~"), getpass.getuser(), os.uname().nodename
+    home, user, host = os.path.expanduser("~"), whoami(), os.uname().nodename
     if len(home) > 1:
         text = re.sub(re.escape(home) + r"(?=[/\"'\s:]|$)", "~", text, flags=re.MULTILINE)
     for name, stands_for in ((host, "HOST"), (user, "USER")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +12,7 @@ from console.cli import service
 from console.client import Client, ClientError
 from console.doctor import machine, places, screen, staying
 from console.doctor.finding import ok, warn
+from console.person import whoami
 from console.tui import terminal
 from console.version import VERSION
 
@@ -40,7 +40,7 @@ def examine() -> Examination:
         *places.checks(home, config.config_dir(os.environ)),
         machine.of_daemon(daemon, daemon_process.notes(home), VERSION, daemon_process.last_words(home)),
         *([warn("daemon's answer", refusal, "footplate daemon stop; footplate daemon start")] if refusal else []),
-        *staying.checks(service.facts(), getpass.getuser()),
+        *staying.checks(service.facts(), whoami()),
         *screen.checks(os.environ, has_terminal=terminal.has_terminal()),
         of_config(),
         machine.of_gpus(measured, os.environ),

@@ -66,10 +66,10 @@ def mark(data: bytes, query: Mapping[str, Json]) -> dict[str, Json]:
     """The next line that tells of an error or a warning, or the one before."""
     kind, start = query["kind"], query["start"]
     if query["backward"]:
-        found = log_marks.last_line(data, kind, start) if start else None
+        found = log_marks.last_line(data, kind, start)[0] if start else None
         return {"offset_bytes": found, "scanned_to_bytes": found or 0, "exhausted": found is None}
     begin = start if start == 0 or data[start - 1 : start] == b"\n" else data.find(b"\n", start) + 1 or len(data)
-    found = log_marks.first_line(data[begin:], kind)
+    found, _ = log_marks.first_line(data[begin:], kind)
     if found is None:
         return {"offset_bytes": None, "scanned_to_bytes": len(data), "exhausted": True}
     return {"offset_bytes": begin + found, "scanned_to_bytes": begin + found, "exhausted": False}
