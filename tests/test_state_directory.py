@@ -16,7 +16,7 @@ from tests.support import FOOTPLATE, Home
 
 AS_NOBODY = """
 import os, sys
-import argparse, getpass, importlib.metadata, json, signal, socket, subprocess, unicodedata
+import argparse, importlib.metadata, json, pwd, signal, socket, subprocess, unicodedata
 import console.cli.output, console.cli.ps, console.cli.run, console.client, console.tui.text_format
 from console.__main__ import main
 os.setgroups([])
