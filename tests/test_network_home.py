@@ -360,9 +360,8 @@ def test_two_hosts_on_one_home_leave_each_other_alone(home: Home, tmp_path: Path
     def until_seen_there(wanted: dict[str, str]) -> None:
         try:
             wait_until(lambda: seen_there() == wanted)
-        except AssertionError:
+        finally:
             assert seen_there() == wanted  # says what differs
-            raise
 
     ours = home.submit("sleep", "1000")
     before = home.wait_run(ours, lambda detail: detail.row.state == "running" and detail.pid is not None)
