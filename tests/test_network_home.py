@@ -349,10 +349,8 @@ def test_two_hosts_on_one_home_leave_each_other_alone(home: Home, tmp_path: Path
     remember(home, {HOST: str(tmp_path / "here"), "other-host": str(tmp_path / "there")})
 
     def other(*arguments: str) -> str:
-        done = subprocess.run(
-            [*as_other, FOOTPLATE, *arguments], env=home.environment(), capture_output=True, text=True, check=True
-        )
-        return done.stdout
+        command, environment = [*as_other, FOOTPLATE, *arguments], home.environment()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
     def seen_there() -> dict[str, str]:
         return {row["id"]: row["state"] for row in json.loads(other("ps", "--json"))["rows"]}
