@@ -74,6 +74,7 @@ SLOW_FILES = frozenset(
         "test_init",
         "test_life_of_data",
         "test_network_home",
+        "test_own_folders",
         "test_people",
         "test_people_journal",
         "test_quiet_runs",

@@ -132,15 +132,13 @@ class Imports:
         """Read a folder or file, now; returns the id of the import. Raises OSError."""
         found = next((each for each in self._imports.values() if each.root == root), None)
         if found is None:
-            found = Import(str(ULID()), root, by, time.time(), watched)
+            found = Import(str(ULID()), root, by, time.time(), watched, by == OURSELVES)
             write_import(self.home, found)
             self._imports[found.id] = found
-        elif watched and not found.watched:
-            found.watched = True
+        elif (watched and not found.watched) or (found.only_own and by != OURSELVES):
+            found.watched, found.only_own = found.watched or watched, found.only_own and by == OURSELVES
             write_import(self.home, found)
         found.wanted, found.cancelled, found.again_s, found.deaths, found.looks = True, False, 0.0, 0, 0
-        if by != OURSELVES:
-            found.only_own = False
         if found.process is not None:
             found.process.ask({"look": True})
         self._show()
@@ -247,8 +245,7 @@ class Imports:
                     if found.process is None and not found.cancelled:
                         found.wanted, found.again_s = True, 0.0
             elif folder not in TOO_LARGE and folder != os.path.expanduser("~"):
-                import_id = self.add(folder, OURSELVES)
-                self._imports[import_id].only_own = True
+                self.add(folder, OURSELVES)
 
     def _round(self) -> None:
         self._look_at_own()
