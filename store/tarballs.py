@@ -248,7 +248,10 @@ def extract_file(
 ) -> None:
     """One regular file with its holes, mode and time."""
     segments, source = segments_of(tar, info)
-    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError as error:  # its folder comes before it in a whole pack
+        raise ArchiveError(f"the pack is damaged: {info.name!r} has no folder") from error
     with os.fdopen(descriptor, "wb") as file:
         for offset, length in segments:
             source.seek(offset)
