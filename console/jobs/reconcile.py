@@ -79,13 +79,15 @@ def judge(facts: Facts) -> Judgement:
 def gather(run_dir: str, spec: Spec | None = None) -> Facts:
     """Read a run directory and look for its processes. Without `spec` nothing is known of a hold."""
     attempt = current_attempt(run_dir)
+    # Ahead of its reading: a claim that a supervisor makes after that must not pass for one that cannot be read.
+    claimed = os.path.exists(claim_path(run_dir, attempt))
     reconciled = of_attempt(read_ending(f"{run_dir}/reconciled.json"), attempt)
     status = of_attempt(sound_ending(status_file.read(run_dir)), attempt)
     supervisor = identity.from_json((status or {}).get("supervisor"))
     if supervisor is None:
         supervisor = identity.from_json(read_object(claim_path(run_dir, attempt)))
     supervisor_alive = supervisor is not None and identity.is_alive(supervisor)
-    taken = os.path.exists(claim_path(run_dir, attempt))
+    taken = claimed or supervisor is not None
     same_boot = supervisor is not None and supervisor.boot_id == identity.boot_id()
     if supervisor is not None and not supervisor_alive:
         # It may have written its last word between our reading and its end.
