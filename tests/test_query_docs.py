@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from store import database
 from store.queries.run_page import run_page
 from store.query_language.errors import QueryError
 from store.query_language.facts import FACTS
 from store.query_language.fields import ordering
 from store.query_language.names import Names
 from store.query_language.parser import parse_field
-from tests.store.query_runs import NOW_S, SampleRun, put_runs
+from tests.store.query_runs import NOW_S, SampleRun, index_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +39,8 @@ SHOWN = re.compile(r"``\s(.+?)\s``|`([^`\n]+)`")
 @pytest.fixture(scope="module")
 def cursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cursor]:
     """Of an index that has the keys of the manual."""
-    opened = database.open_database(str(tmp_path_factory.mktemp("manual") / "index.duckdb"))
-    cursor = opened.cursor()
-    put_runs(cursor, [RUN])
-    yield cursor
-    cursor.close()
-    opened.close()
+    with index_of(tmp_path_factory.mktemp("manual"), [RUN]) as cursor:
+        yield cursor
 
 
 def examples() -> list[str]:

@@ -6,15 +6,18 @@ import json
 import math
 import operator
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from store.ingest import Index
 from store.query_language.tree import And, Comparison, Flag, Has, Node, Not, Or, RunNumber, Word
 from store.query_language.values import duration_s_of, number_of
+from tests.store.samples import new_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from store.database import Cursor
 
@@ -104,6 +107,14 @@ def put_runs(cursor: Cursor, runs: Sequence[SampleRun]) -> None:
             cursor.execute("insert into tag values (?, ?, 0, 'ana')", [run.id, tag])
         for place, note in enumerate(run.notes):
             cursor.execute("insert into note values (?, ?, 0, 'ana', ?)", [f"{run.id}{place}", run.id, note])
+
+
+@contextmanager
+def index_of(folder: Path, runs: Sequence[SampleRun]) -> Iterator[Cursor]:
+    """A cursor of a new index with these runs."""
+    with new_index(folder) as cursor:
+        put_runs(cursor, runs)
+        yield cursor
 
 
 def holds(node: Node | None, run: SampleRun, runs: Sequence[SampleRun]) -> bool:

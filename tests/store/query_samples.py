@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
+from store.queries.run_page import run_page
 from tests.store.query_runs import NOW_S, SampleRun
+
+if TYPE_CHECKING:
+    from store.database import Cursor
 
 HOSTILE = 'x"); drop table run; --'
 RUNS = (
@@ -41,3 +46,11 @@ RUNS = (
 def quote(text: str) -> str:
     """In double quotes: backslashes before a quote are doubled."""
     return '"' + re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", text)) + '"'
+
+
+def numbers(cursor: Cursor, text: str, sort: str = "no", *, descending: bool = False) -> list[int]:
+    """Those of RUNS that fit, in their order."""
+    page = run_page(cursor, text=text, states=[], sort=sort, descending=descending, offset=0, limit=100, now_s=NOW_S)
+    assert page.matched_count == len(page.entries)
+    assert page.total_count == len(RUNS)
+    return [entry.no for entry in page.entries]

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from store import database, paths
+from store.ingest import TABLES_BY_RUN_NO
 
 if TYPE_CHECKING:
-    from store.database import Database
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from store.database import Cursor, Database
 
 ID = "01K7000000000000000000000A"
+
+
+@contextmanager
+def new_index(folder: Path) -> Iterator[Cursor]:
+    """A cursor of an empty index in a folder."""
+    with closing(database.open_database(str(folder / "index.duckdb"))) as opened, closing(opened.cursor()) as cursor:
+        yield cursor
+
+
+def empty(cursor: Cursor) -> None:
+    """Take all runs with their points out of an index."""
+    for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor", "run"):
+        cursor.execute(f"delete from {table}")
 
 
 def fill(opened: Database, *, run_count: int = 3, points_each: int = 20_000, first_no: int = 1) -> None:

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import curves, database
+from store import curves
 from store.curve_bins import Ask, curve, width_of
 from store.curves import curves_of
-from store.ingest import TABLES_BY_RUN_NO, Batch, Index, JournalCursor
+from store.ingest import Batch, Index, JournalCursor
 from store.points import FILE_SOURCE
+from tests.store.samples import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from store.database import Cursor
 
@@ -26,24 +27,9 @@ VALUES = st.floats(-1e6, 1e6, width=32) | st.sampled_from([math.nan, math.inf, -
 FRAMES = st.lists(st.tuples(st.integers(-50, 5000), VALUES), max_size=60)
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[database.Database]:
-    found = database.open_database(str(tmp_path_factory.mktemp("curves") / "index.duckdb"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def cursor(opened: database.Database) -> Iterator[Cursor]:
-    found = opened.cursor()
-    yield found
-    found.close()
-
-
 def fill(cursor: Cursor, lines: Sequence[tuple[int, dict[str, float]]], attempts: Sequence[int] = ()) -> None:
     """One run; each line comes a second after the one before, the first at second 1,000."""
-    for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor"):
-        cursor.execute(f"delete from {table}")
+    empty(cursor)
     batch = Batch("run", 1, JournalCursor())
     for place, (step, values) in enumerate(lines):
         batch.points.add(step, (1000 + place) * 1_000_000, values, FILE_SOURCE, attempts[place] if attempts else 1)

@@ -11,36 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import database, folds, rollups
+from store import folds, rollups
 from store.folds import KeyState, Stretch, spread
-from store.ingest import TABLES_BY_RUN_NO, Batch, Index, JournalCursor
+from store.ingest import Batch, Index, JournalCursor
 from store.points import FILE_SOURCE, LOG_SOURCE, falls_of
 from store.readers.metric_columns import Block, Column
 from store.series import binned, latest_metrics
+from tests.store.samples import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from store.database import Cursor
 
 EPOCHS = st.none() | st.integers(0, 3).map(float)
 LINES = st.lists(st.tuples(st.integers(-2, 5), EPOCHS), min_size=1, max_size=30)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[database.Database]:
-    found = database.open_database(str(tmp_path_factory.mktemp("folds") / "index.duckdb"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def cursor(opened: database.Database) -> Iterator[Cursor]:
-    found = opened.cursor()
-    for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor"):
-        found.execute(f"delete from {table}")
-    yield found
-    found.close()
 
 
 def numbered(steps: list[int], attempts: list[int] | None = None, epochs: list[float] | None = None) -> list[int]:
@@ -114,8 +97,7 @@ def test_folds_do_not_depend_on_batches_nor_on_what_a_daemon_remembers(cursor: C
     """One batch, against a batch for each point and an index that is opened anew now and then."""
     kept = []
     for pieces in (False, True):
-        for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor"):
-            cursor.execute(f"delete from {table}")
+        empty(cursor)
         index, batch = Index(cursor), Batch("run", 1, JournalCursor())
         for step, value, plain, forgets in found:
             if plain:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from store import import_journal, imported, journal_json, local_home, paths
-from store.database import open_database
 from store.ingest import Index
 from store.points import FOREIGN_SOURCE, HAND_SOURCE
 from store.readers.foreign import ForeignRun, MetricFinal
+from tests.store.samples import new_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +24,8 @@ IMPORT = "01K70000000000000000000000"
 @pytest.fixture
 def cursor(tmp_path: Path) -> Iterator[Cursor]:
     """A new index."""
-    with contextlib.closing(open_database(str(tmp_path / "index.duckdb"))) as opened:
-        yield opened.cursor()
+    with new_index(tmp_path) as cursor:
+        yield cursor
 
 
 def record(no: int, loss: float, step: int, state: str = "running", **facts: Any) -> dict[str, Any]:

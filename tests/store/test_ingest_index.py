@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +13,7 @@ from store import database
 from store.ingest import TABLES_BY_RUN_NO, Batch, Index, JournalCursor
 from store.points import FILE_SOURCE, LOG_SOURCE
 from store.readers.metric_columns import Block, Column
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from store.database import Cursor
+from tests.store.samples import empty
 
 LATEST = "select * exclude (fold, attempt, first_step, epoch) from metric_latest"
 RECOMPUTED = """
@@ -37,18 +33,6 @@ ROUND = st.tuples(
 )
 
 Point = tuple[int, float, int]
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[database.Database]:
-    found = database.open_database(str(tmp_path_factory.mktemp("index") / "index.duckdb"))
-    yield found
-    found.close()
-
-
-def emptied(cursor: Cursor) -> None:
-    for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor", "run"):
-        cursor.execute(f"delete from {table}")
 
 
 def batch_of(run_no: int, parts: list[Any], offset: int) -> Batch:
@@ -85,7 +69,7 @@ def test_the_index_holds_what_was_committed_and_nothing_of_what_was_not(
     opened: database.Database, rounds: list[Any]
 ) -> None:
     cursor = opened.cursor()
-    emptied(cursor)
+    empty(cursor)
     index = Index(cursor)
     model: dict[tuple[int, str], list[Point]] = {}
     offsets: dict[str, int] = {}
@@ -117,7 +101,7 @@ def test_the_index_holds_what_was_committed_and_nothing_of_what_was_not(
 
 def test_points_stay_in_order_however_many_are_written_at_once(opened: database.Database) -> None:
     cursor = opened.cursor()
-    emptied(cursor)
+    empty(cursor)
     index = Index(cursor)
     count = 400_000
     for run_no in (1, 2):

@@ -12,6 +12,7 @@ from store.ingest import Index
 from store.params import put_new_params
 from store.run_rows import update_runs
 from tests import big_index
+from tests.store.samples import new_index
 from tests.store.test_schema import ROW
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ HOSTILE = {"": "empty", "a b": "'; drop table run; --", 'quote"': '"', "ü\u202e
 @pytest.fixture
 def cursor(tmp_path: Path) -> Iterator[Cursor]:
     """Of an empty index."""
-    opened = database.open_database(str(tmp_path / "index.duckdb"))
-    cursor = opened.cursor()
-    yield cursor
-    cursor.close()
-    opened.close()
+    with new_index(tmp_path) as cursor:
+        yield cursor
 
 
 def rows_of(cursor: Cursor, no: int = 1) -> dict[str, str]:

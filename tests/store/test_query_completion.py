@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console import run_queries
-from store import database
 from store.query_language.completion import ANSWER_MAX, Completions, KeyCounts, complete, quoted, written_key
 from store.query_language.parser import parse, parse_field
 from store.query_language.tree import Word
-from tests.store.query_runs import SampleRun, put_runs
+from tests.store.query_runs import SampleRun, index_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +29,9 @@ RUNS = (
 @pytest.fixture(scope="module")
 def cursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cursor]:
     """Of an index with RUNS and 12,000 metrics more."""
-    opened = database.open_database(str(tmp_path_factory.mktemp("completion") / "index.duckdb"))
-    cursor = opened.cursor()
-    put_runs(cursor, RUNS)
-    cursor.execute("insert into metric_key select 100 + i, 'layer_' || i || '/grad norm' from range(12000) n(i)")
-    yield cursor
-    cursor.close()
-    opened.close()
+    with index_of(tmp_path_factory.mktemp("completion"), RUNS) as cursor:
+        cursor.execute("insert into metric_key select 100 + i, 'layer_' || i || '/grad norm' from range(12000) n(i)")
+        yield cursor
 
 
 def completed(cursor: Cursor, text: str, at: int | None = None) -> Completions:

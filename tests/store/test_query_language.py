@@ -8,35 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from store import database
 from store.queries.run_page import run_page
 from store.query_language.errors import QueryError
 from tests.store.query_runs import NOW_S, SampleRun, put_runs
-from tests.store.query_samples import HOSTILE, RUNS, quote
+from tests.store.query_samples import HOSTILE, RUNS, numbers, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from store.database import Cursor
-
-
-@pytest.fixture(scope="module")
-def cursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cursor]:
-    """Of an index with RUNS."""
-    opened = database.open_database(str(tmp_path_factory.mktemp("query") / "index.duckdb"))
-    cursor = opened.cursor()
-    put_runs(cursor, RUNS)
-    yield cursor
-    cursor.close()
-    opened.close()
-
-
-def numbers(cursor: Cursor, text: str, sort: str = "no", *, descending: bool = False) -> list[int]:
-    """The runs that fit, in their order."""
-    page = run_page(cursor, text=text, states=[], sort=sort, descending=descending, offset=0, limit=100, now_s=NOW_S)
-    assert page.matched_count == len(page.entries)
-    assert page.total_count == len(RUNS)
-    return [entry.no for entry in page.entries]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +128,8 @@ def numbers(cursor: Cursor, text: str, sort: str = "no", *, descending: bool = F
         ("not vit eval", [3]),
     ],
 )
-def test_a_query_finds_these_runs(cursor: Cursor, text: str, found: list[int]) -> None:
-    assert numbers(cursor, text) == found
+def test_a_query_finds_these_runs(sampled: Cursor, text: str, found: list[int]) -> None:
+    assert numbers(sampled, text) == found
 
 
 @pytest.mark.parametrize(
@@ -170,11 +148,11 @@ def test_a_query_finds_these_runs(cursor: Cursor, text: str, found: list[int]) -
     ],
 )
 def test_a_day_is_as_long_as_it_is(
-    cursor: Cursor, text: str, found: list[int], monkeypatch: pytest.MonkeyPatch
+    sampled: Cursor, text: str, found: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    assert numbers(cursor, text) == found
+    assert numbers(sampled, text) == found
 
 
 @pytest.mark.parametrize(
@@ -229,35 +207,35 @@ def test_a_day_is_as_long_as_it_is(
     ],
 )
 def test_an_error_points_at_its_column(
-    cursor: Cursor, text: str, columns: tuple[int, int], message: str, hint: str
+    sampled: Cursor, text: str, columns: tuple[int, int], message: str, hint: str
 ) -> None:
     with pytest.raises(QueryError) as raised:
-        numbers(cursor, text)
+        numbers(sampled, text)
     error = raised.value
     assert message in error.message
     assert hint in error.hint
     assert (error.column_start, error.column_end) == columns
 
 
-def test_a_megabyte_is_one_error_at_once(cursor: Cursor) -> None:
+def test_a_megabyte_is_one_error_at_once(sampled: Cursor) -> None:
     with pytest.raises(QueryError, match="1,000,000 characters"):
-        numbers(cursor, "(lr<1 or" * 125_000)
+        numbers(sampled, "(lr<1 or" * 125_000)
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "'; --", "$p0", "{word}", "%s", "\x00", "💥", "\u202e", "`", "a\\"])
-def test_a_hostile_name_is_a_name(cursor: Cursor, name: str) -> None:
+def test_a_hostile_name_is_a_name(sampled: Cursor, name: str) -> None:
     quoted = quote(name)
-    numbers(cursor, quoted)
-    numbers(cursor, f"name = {quoted}")
-    numbers(cursor, f"tag:{quoted} or tag != {quoted} or job:{quoted} or cause:{quoted} or note != {quoted}")
+    numbers(sampled, quoted)
+    numbers(sampled, f"name = {quoted}")
+    numbers(sampled, f"tag:{quoted} or tag != {quoted} or job:{quoted} or cause:{quoted} or note != {quoted}")
     if name == HOSTILE:
-        assert numbers(cursor, f"{quoted} = 1") == [1]
-        assert numbers(cursor, f"has:{quoted}") == [1]
-        assert numbers(cursor, "", f"param.{quoted}")[0] == 1
+        assert numbers(sampled, f"{quoted} = 1") == [1]
+        assert numbers(sampled, f"has:{quoted}") == [1]
+        assert numbers(sampled, "", f"param.{quoted}")[0] == 1
     else:
         with pytest.raises(QueryError):
-            numbers(cursor, f"{quoted} = 1")
-    assert len(numbers(cursor, "")) == len(RUNS)
+            numbers(sampled, f"{quoted} = 1")
+    assert len(numbers(sampled, "")) == len(RUNS)
 
 
 @pytest.mark.parametrize(
@@ -283,22 +261,20 @@ def test_a_hostile_name_is_a_name(cursor: Cursor, name: str) -> None:
     ],
 )
 def test_runs_are_sorted_by_any_field_and_those_without_it_come_last(
-    cursor: Cursor, sort: str, up: list[int], down: list[int]
+    sampled: Cursor, sort: str, up: list[int], down: list[int]
 ) -> None:
-    assert numbers(cursor, "", sort) == up
-    assert numbers(cursor, "", sort, descending=True) == down
+    assert numbers(sampled, "", sort) == up
+    assert numbers(sampled, "", sort, descending=True) == down
 
 
 @pytest.mark.parametrize("sort", ["", "lrr", "lr lr", "best(", "state = x", ")"])
-def test_what_cannot_be_sorted_by_is_an_error_of_the_sort(cursor: Cursor, sort: str) -> None:
+def test_what_cannot_be_sorted_by_is_an_error_of_the_sort(sampled: Cursor, sort: str) -> None:
     with pytest.raises(QueryError) as raised:
-        numbers(cursor, "vit", sort)
+        numbers(sampled, "vit", sort)
     assert raised.value.of == "sort"
 
 
-def test_a_run_without_its_points_has_the_place_of_its_last_value(tmp_path_factory: pytest.TempPathFactory) -> None:
-    opened = database.open_database(str(tmp_path_factory.mktemp("best") / "index.duckdb"))
-    cursor = opened.cursor()
+def test_a_run_without_its_points_has_the_place_of_its_last_value(cursor: Cursor) -> None:
     read = [SampleRun(no, metrics={"acc": (last, last, last)}, primary="acc") for no, last in ((1, 0.7), (2, 0.9))]
     unread = [SampleRun(no, metrics={"acc": (last, None, None)}, primary="acc") for no, last in ((3, 0.8), (4, 0.6))]
     put_runs(cursor, [*read, *unread])
@@ -314,13 +290,9 @@ def test_a_run_without_its_points_has_the_place_of_its_last_value(tmp_path_facto
     assert by_best() == [4, 1, 3, 2]
     cursor.execute("update metric_latest set point_count = 5 where run_no = 4")
     assert by_best() == [1, 3, 2, 4], "none of its points was a number that can be best"
-    cursor.close()
-    opened.close()
 
 
-def test_smooth_is_the_debiased_mean_of_the_newest_fold(tmp_path_factory: pytest.TempPathFactory) -> None:
-    opened = database.open_database(str(tmp_path_factory.mktemp("smooth") / "index.duckdb"))
-    cursor = opened.cursor()
+def test_smooth_is_the_debiased_mean_of_the_newest_fold(cursor: Cursor) -> None:
     put_runs(cursor, [SampleRun(1, metrics={"loss": (1.0, 1.0, 1.0)}), SampleRun(2, metrics={"loss": (1, 1, 1)})])
     values = [(step, 1.0 / (1 + step)) for step in range(50)]
     rows = [(1, step, value, 1, 1) for step, value in values[:30]]
@@ -344,5 +316,3 @@ def test_smooth_is_the_debiased_mean_of_the_newest_fold(tmp_path_factory: pytest
             text = f"r{no} {form} > {wanted * (1 - 1e-9):.17g} {form} < {wanted * (1 + 1e-9):.17g}"
             page = run_page(cursor, text=text, states=[], sort=form, descending=True, offset=0, limit=9, now_s=NOW_S)
             assert [entry.no for entry in page.entries] == [no]
-    cursor.close()
-    opened.close()

@@ -5,41 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import database
-from store.queries.run_page import run_page
 from store.query_language.errors import QueryError
 from store.query_language.parser import parse
 from store.query_language.tree import And, Comparison, Field, Flag, Has, Node, Not, Or, RunNumber, Value, Word
-from tests.store.query_runs import NOW_S, holds, put_runs
-from tests.store.query_samples import RUNS
+from tests.store.query_runs import holds
+from tests.store.query_samples import RUNS, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from store.database import Cursor
-
-
-@pytest.fixture(scope="module")
-def cursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cursor]:
-    """Of an index with RUNS."""
-    opened = database.open_database(str(tmp_path_factory.mktemp("query") / "index.duckdb"))
-    cursor = opened.cursor()
-    put_runs(cursor, RUNS)
-    yield cursor
-    cursor.close()
-    opened.close()
-
-
-def numbers(cursor: Cursor, text: str, sort: str = "no", *, descending: bool = False) -> list[int]:
-    """The runs that fit, in their order."""
-    page = run_page(cursor, text=text, states=[], sort=sort, descending=descending, offset=0, limit=100, now_s=NOW_S)
-    assert page.matched_count == len(page.entries)
-    assert page.total_count == len(RUNS)
-    return [entry.no for entry in page.entries]
 
 
 PLAIN = st.text("abcxyz_./", min_size=1, max_size=6).filter(lambda text: text.lower() not in ("and", "or", "not"))
@@ -150,21 +126,21 @@ def bare(node: Node) -> Node:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREES)
 def test_a_tree_that_is_written_down_is_read_again_and_finds_what_plain_python_finds(
-    cursor: Cursor, tree: Node
+    sampled: Cursor, tree: Node
 ) -> None:
     text = written(tree)
     found = parse(text).root
     assert found is not None
     assert bare(found) == tree
-    assert numbers(cursor, text) == [run.no for run in RUNS if holds(tree, run, RUNS)]
+    assert numbers(sampled, text) == [run.no for run in RUNS if holds(tree, run, RUNS)]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.sampled_from(" ()<>=!~\"'`\\,.:abnotrlLR1é🚂\x00\n"), max_size=30))
-def test_any_text_is_a_query_or_one_error_within_it(cursor: Cursor, text: str) -> None:
+def test_any_text_is_a_query_or_one_error_within_it(sampled: Cursor, text: str) -> None:
     found: QueryError | None = None
     try:
-        numbers(cursor, text)
+        numbers(sampled, text)
     except QueryError as error:
         found = error
     if found is not None:

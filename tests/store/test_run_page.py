@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from store import database
 from store.queries.run_table import runs_by_id, runs_by_no
 from tests.store.query_runs import SampleRun, put_runs
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from store.database import Cursor
 
 
-def test_runs_far_apart_come_out_as_those_together(tmp_path: Path) -> None:
-    opened = database.open_database(str(tmp_path / "index.duckdb"))
-    cursor = opened.cursor()
+def test_runs_far_apart_come_out_as_those_together(cursor: Cursor) -> None:
     runs = [
         SampleRun(1, tags=("b", "a"), params={"lr": "0.1"}, metrics={"val/acc": (0.5, 0.1, 0.9)}, primary="val/acc"),
         SampleRun(2, metrics={"loss": (1.0, 1.0, 1.0)}),
@@ -37,5 +34,3 @@ def test_runs_far_apart_come_out_as_those_together(tmp_path: Path) -> None:
     assert runs_by_no(cursor, [*range(1, 2000), 5000]) == [expected[no] for no in (1, 2, 900, 5000)]
     assert runs_by_no(cursor, [70_000, 7]) == []
     assert runs_by_no(cursor, []) == []
-    cursor.close()
-    opened.close()

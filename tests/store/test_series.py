@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import database, folds, rollups, series
-from store.ingest import TABLES_BY_RUN_NO, Batch, Index, JournalCursor
+from store import folds, rollups, series
+from store.ingest import Batch, Index, JournalCursor
 from store.points import FILE_SOURCE
 from store.readers.metric_columns import Block, Column
 from store.series import Bins, binned, roll_up_key, width_log2_of
+from tests.store.samples import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from store.database import Cursor
 
 STEP_MIN, STEP_MAX = -(2**63), 2**63 - 1
@@ -28,24 +27,9 @@ VALUES = st.floats(-10, 10, width=32) | st.sampled_from([math.nan, math.inf, -ma
 POINTS = st.lists(st.tuples(STEPS, VALUES, st.integers(1, 3)), max_size=40)
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[database.Database]:
-    found = database.open_database(str(tmp_path_factory.mktemp("series") / "index.duckdb"))
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def cursor(opened: database.Database) -> Iterator[Cursor]:
-    found = opened.cursor()
-    yield found
-    found.close()
-
-
 def fill(cursor: Cursor, points: list[tuple[int, float, int]]) -> None:
     """One run with one metric, points given by step, value and attempt."""
-    for table in (*TABLES_BY_RUN_NO, "metric_key", "journal_cursor"):
-        cursor.execute(f"delete from {table}")
+    empty(cursor)
     batch = Batch("run", 1, JournalCursor())
     for step, value, attempt in points:
         batch.points.add(step, 0, {"loss": value}, FILE_SOURCE, attempt)
