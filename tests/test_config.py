@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,17 +14,15 @@ from console.client import ClientError
 from console.config_model import ConfigFile
 from console.readonly import ReadOnlyClient
 from console.tui import actions, keymap
+from tests import recorded
 from tests.support import FOOTPLATE
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support import Home
-
-ROOT = Path(__file__).resolve().parent.parent
-UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
-REFERENCE = re.compile(r"(<!-- configuration: [^\n]*-->\n).*?(<!-- end of configuration -->)", re.DOTALL)
 
 
 @pytest.fixture
@@ -204,19 +200,13 @@ def reference() -> str:
 
 
 def test_the_reference_in_the_docs_is_that_of_the_model_and_the_registry() -> None:
-    path = ROOT / "docs" / "configuration.md"
-    text = path.read_text(encoding="utf-8")
-    wanted = REFERENCE.sub(lambda found: found.group(1) + reference() + found.group(2), text)
-    if UPDATE:
-        path.write_text(wanted, encoding="utf-8")
-    assert wanted == path.read_text(encoding="utf-8")
+    recorded.compare_part("configuration.md", "configuration", reference())
 
 
 def test_every_example_of_the_reference_is_right() -> None:
     for name, field in ConfigFile.model_fields.items():
         [example] = field.examples or []
         assert config_check.of_text(f"{name} = {example}\n", "x") == []
-    for text in re.findall(
-        r"```toml\n(.*?)```", (ROOT / "docs/configuration.md").read_text(encoding="utf-8"), re.DOTALL
-    ):
+    page = (recorded.ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for text in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
         assert config_check.of_text(text, "x") == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.__main__ import COMMANDS
@@ -13,19 +12,12 @@ from console.project import manifest
 from console.project.manifest_schema import TABLES, Kind
 from console.tui import actions, keymap
 from tests import picture_box, references
+from tests.recorded import ROOT, compare_part
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from tests.support import Home
-
-ROOT = Path(__file__).resolve().parent.parent
-UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
-KEYS = re.compile(r"(<!-- keys: [^\n]*-->\n).*?(<!-- end of keys -->)", re.DOTALL)
-
-
-COMMAND_PARTS = re.compile(r"(<!-- (?:exit codes|commands): [^\n]*-->\n|<!-- end of (?:exit codes|commands) -->)")
-MANIFEST = re.compile(r"(<!-- manifest: [^\n]*-->\n).*?(<!-- end of manifest -->)", re.DOTALL)
 
 
 def documented() -> str:
@@ -46,22 +38,12 @@ def key_table() -> str:
 
 
 def test_the_keys_in_the_docs_are_those_of_the_registry() -> None:
-    path = ROOT / "docs" / "console.md"
-    text = path.read_text(encoding="utf-8")
-    wanted = KEYS.sub(lambda found: found.group(1) + key_table() + found.group(2), text)
-    if UPDATE:
-        path.write_text(wanted, encoding="utf-8")
-    assert wanted == path.read_text(encoding="utf-8")
+    compare_part("console.md", "keys", key_table())
 
 
 def test_the_commands_in_the_docs_are_those_of_the_parsers() -> None:
-    path = ROOT / "docs" / "commands.md"
-    parts = COMMAND_PARTS.split(path.read_text(encoding="utf-8"))
-    parts[2], parts[6] = references.code_table(), references.command_reference()
-    wanted = "".join(parts)
-    if UPDATE:
-        path.write_text(wanted, encoding="utf-8")
-    assert wanted == path.read_text(encoding="utf-8")
+    compare_part("commands.md", "exit codes", references.code_table())
+    compare_part("commands.md", "commands", references.command_reference())
 
 
 def default_text(field: FieldInfo, words: str) -> str:
@@ -94,12 +76,7 @@ def manifest_table() -> str:
 
 
 def test_the_keys_of_the_manifest_are_those_of_its_schema() -> None:
-    path = ROOT / "docs" / "manifest.md"
-    text = path.read_text(encoding="utf-8")
-    wanted = MANIFEST.sub(lambda found: found.group(1) + manifest_table() + found.group(2), text)
-    if UPDATE:
-        path.write_text(wanted, encoding="utf-8")
-    assert wanted == path.read_text(encoding="utf-8")
+    compare_part("manifest.md", "manifest", manifest_table())
 
 
 def test_every_example_of_the_manifest_is_right() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from console.daemon import audit
+from tests.recorded import compare
 from tests.support import wait_until
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 FORMATS = sorted(path.name for path in FIXTURES.glob("format-*"))
-UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -26,10 +26,7 @@ def test_a_state_directory_of_this_format_is_read_as_it_always_was(home: Home, n
     shutil.copytree(FIXTURES / name / "state", home.path)
     wait_until(lambda: home.client().get("/store")["catching_up"]["total_count"] == 0)
     found = json.loads(home.footplate("export", "--json").stdout)
-    expected = FIXTURES / name / "expected.json"
-    if UPDATE:
-        expected.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    assert found == json.loads(expected.read_text(encoding="utf-8"))
+    compare(FIXTURES / name / "expected.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     assert home.client().status().notice == ""
     assert "passed over" not in Path(home.path, "daemon.log").read_text(encoding="utf-8")
     assert audit.verify(home.path).findings == ()

@@ -16,9 +16,9 @@ from textual.color import Color, rgb_to_lab
 from console.tui.eight_bit import EightBit, in_256_colours
 from console.tui.series_colours import SERIES_COLOURS
 from console.tui.theme import OKABE_DARK, OKABE_LIGHT, theme_colour
+from tests.recorded import SCREENS
 from tests.support import FOOTPLATE
 from tests.terminal import Terminal
-from tests.tui.test_snapshots import FOLDER
 from tests.tui.test_theme import CURSOR_SHARE, GLYPH_CONTRAST, MUTED_SHARE, TEXT_CONTRAST, TEXTS, colour, contrast
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def test_curves_keep_ten_colours(theme: Theme) -> None:
 
 def test_nothing_in_the_recorded_pictures_is_harder_to_read_than_in_all_colours() -> None:
     pairs = 0
-    for path in sorted(FOLDER.glob("*_256_*.txt")):
+    for path in sorted(SCREENS.glob("*_256_*.txt")):
         before = {
-            in_256_colours(style): contrast_of(style) for style in legend(FOLDER / path.name.replace("_256_", "_"))
+            in_256_colours(style): contrast_of(style) for style in legend(SCREENS / path.name.replace("_256_", "_"))
         }
         for style in legend(path):
             if style not in before and path.name.startswith(OVER_ANOTHER):
@@ -160,5 +160,5 @@ def test_a_real_terminal_gets_the_colours_that_were_recorded(
     numbers = set(re.findall(r"[34]8;5;(\d+)", written))
     assert ("38;2;" in written) == all_colours
     if not all_colours:
-        recorded = (FOLDER / "triage_256_120x40.txt").read_text(encoding="utf-8")
+        recorded = (SCREENS / "triage_256_120x40.txt").read_text(encoding="utf-8")
         assert {"202", "233", "235", "238"} <= numbers <= {*re.findall(r"color\((\d+)\)", recorded)}

@@ -14,12 +14,12 @@ from console.tui.screens.job import JobScreen
 from console.tui.screens.jobs import JobsScreen
 from console.tui.widgets.prompt import FieldInput
 from console.tui.widgets.text_box import TextBox
+from tests.recorded import compare_screen
 from tests.tui.answers import COMMAND, WORDS, clone_answer, job_answer
 from tests.tui.pilots import Clock, opened, press, run, screen_text, settle
 from tests.tui.project_boxes import project
 from tests.tui.stand_in import Box, example_box
 from tests.tui.test_acts import named, notices, put_cursor
-from tests.tui.test_snapshots import compare
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -172,7 +172,7 @@ def test_pictures_of_the_forms() -> None:
             # The box alone: what lies behind it is the business of other pictures.
             region = app.screen.query_one(Vertical).region
             lines = screen_text(app).splitlines()[region.y : region.bottom]
-            compare(f"{name}_form", "\n".join(line[region.x : region.right] for line in lines) + "\n")
+            compare_screen(f"{name}_form", "\n".join(line[region.x : region.right] for line in lines) + "\n")
 
     async def drive() -> None:
         await paint("clone", *["down"] * 5, "C", edit=("0.1", "0.05"))

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from console.tui.actions import ACTIONS, footer_actions, in_scope, key_name
 from console.tui.widgets.key_bar import entries_that_fit
+from tests.recorded import compare_screen
 from tests.tui.places import PLACES, QUITS, TOURS
 from tests.tui.pressing import Stage, has
 from tests.tui.promises import PROMISES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from console.tui.actions import Action, Scope
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
-SNAPSHOTS = Path(__file__).parent / "snapshots"
-UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
-
-
-def compare(name: str, now: str) -> None:
-    """Fails with a difference that can be read."""
-    path = SNAPSHOTS / f"{name}.txt"
-    if UPDATE:
-        path.write_text(now, encoding="utf-8")
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    difference = difflib.unified_diff(before.splitlines(), now.splitlines(), "recorded", "seen", lineterm="", n=0)
-    assert before == now, f"{name} (FOOTPLATE_UPDATE_SNAPSHOTS=1 accepts):\n" + "\n".join(difference)
 
 
 def check_key_bar(stage: Stage, scope: Scope) -> None:
@@ -90,7 +78,7 @@ def test_every_key_does_what_it_promises(tour: str, size: tuple[int, int], tmp_p
                 if action.name != "quit":
                     keep_promise(stage, action, key)
             if place.has_key_bar:
-                compare(f"pty_{scope}_{size[0]}x{size[1]}", "\n".join(stage.lines) + "\n")
+                compare_screen(f"pty_{scope}_{size[0]}x{size[1]}", "\n".join(stage.lines) + "\n")
             stage.take(place.back)
         stage.press(QUITS[tour])
         assert stage.wait() == 0

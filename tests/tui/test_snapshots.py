@@ -4,11 +4,8 @@ writes them anew. Forms are in test_form_snapshots.py."""
 from __future__ import annotations
 
 import asyncio
-import difflib
-import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,20 +13,20 @@ import pytest
 from console import views
 from console.tui import lofi
 from console.views import View
+from tests.recorded import compare_screen
 from tests.tui.artifact_boxes import box_with_files
 from tests.tui.pilots import QUICK, Clock, opened, paint_in_256_colours, press, screen_lines, settle
 from tests.tui.stand_in import Box, example_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from textual.pilot import Pilot
 
     from console.tui.app import FootplateApp
     from console.tui.terminal import TerminalProfile
 
-FOLDER = Path(__file__).parent / "snapshots"
-UPDATE = os.environ.get("FOOTPLATE_UPDATE_SNAPSHOTS") == "1"
 SIZES = [(80, 24), (120, 40), (200, 60)]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -62,19 +59,6 @@ def picture(app: FootplateApp) -> str:
     return "\n".join([*texts, "---", *maps, "---", *legend]) + "\n"
 
 
-def compare(name: str, now: str) -> None:
-    """Fails with a difference that can be read."""
-    path = FOLDER / f"{name}.txt"
-    if UPDATE:
-        FOLDER.mkdir(exist_ok=True)
-        path.write_text(now, encoding="utf-8")
-        return
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    if before != now:
-        difference = difflib.unified_diff(before.splitlines(), now.splitlines(), "stored", "painted", lineterm="", n=0)
-        pytest.fail(f"{name} looks different (FOOTPLATE_UPDATE_SNAPSHOTS=1 accepts):\n" + "\n".join(difference))
-
-
 async def compare_both(name: str, app: FootplateApp, pilot: Pilot[int]) -> None:
     """What is painted now, in all colours and as a terminal of 256 colours gets it.
 
@@ -84,9 +68,9 @@ async def compare_both(name: str, app: FootplateApp, pilot: Pilot[int]) -> None:
     app.clear_notifications()
     await settle(pilot)
     size = f"{app.size.width}x{app.size.height}"
-    compare(f"{name}_{size}", picture(app))
+    compare_screen(f"{name}_{size}", picture(app))
     await paint_in_256_colours(app, pilot)
-    compare(f"{name}_256_{size}", picture(app))
+    compare_screen(f"{name}_256_{size}", picture(app))
     await paint_in_256_colours(app, pilot, on=False)
 
 
@@ -209,6 +193,6 @@ def test_plain_text() -> None:
 
     async def look() -> None:
         async with opened(example_box(), size=(80, 24), monotonic=Clock()) as (app, _):
-            compare("plain_text_80x24", lofi.text_of(app.screen) + "\n")
+            compare_screen("plain_text_80x24", lofi.text_of(app.screen) + "\n")
 
     asyncio.run(look())

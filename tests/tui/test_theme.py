@@ -15,12 +15,13 @@ from console.tui.series_colours import SERIES_COLOURS
 from console.tui.session import Session
 from console.tui.terminal import apply_environment, detect
 from console.tui.theme import OKABE_DARK, OKABE_LIGHT, ON_LIGHT, TERMINAL, THEMES, theme_colour
+from tests.recorded import compare_screen
 from tests.support import FOOTPLATE
 from tests.terminal import Terminal
 from tests.tui.pilots import Clock, opened, press, run, screen_lines, screen_text
 from tests.tui.stand_in import example_box
 from tests.tui.test_acts import notices
-from tests.tui.test_snapshots import compare, in_utc, picture
+from tests.tui.test_snapshots import in_utc, picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +132,7 @@ def test_picture_in_the_light_theme() -> None:
         settings = replace(DEFAULTS, theme="okabe-light")
         async with opened(example_box(), monotonic=Clock(), settings=settings) as (app, pilot):
             await press(pilot, "down", "down", "down", "space", "down")
-            compare("runs_light_120x40", picture(app))
+            compare_screen("runs_light_120x40", picture(app))
 
     run(drive)
 

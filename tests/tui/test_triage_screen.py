@@ -17,9 +17,10 @@ from console.tui.theme import theme_colour
 from console.tui.triage_cells import rough
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.section_list import SectionList
+from tests.recorded import compare_screen
 from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_lines, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
-from tests.tui.test_snapshots import SIZES, compare, compare_both, in_utc, picture
+from tests.tui.test_snapshots import SIZES, compare_both, in_utc, picture
 from tests.tui.triage_boxes import triage_box
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def test_triage(size: tuple[int, int]) -> None:
 def test_triage_without_runs() -> None:
     async def look() -> None:
         async with opened(Box(), size=(80, 24), monotonic=Clock(), opens_runs=False) as (app, _):
-            compare("triage_empty_80x24", picture(app))
+            compare_screen("triage_empty_80x24", picture(app))
 
     asyncio.run(look())
 
@@ -50,7 +51,7 @@ def test_triage_without_a_daemon() -> None:
         async with opened(Box(away=True), size=(80, 24), monotonic=Clock(), opens_runs=False) as (app, pilot):
             app.clear_notifications()
             await settle(pilot)
-            compare("triage_away_80x24", picture(app))
+            compare_screen("triage_away_80x24", picture(app))
 
     asyncio.run(look())
 
