@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from console.project.masking import WORTH_A_LOOK, mask_text
+from console.project.masking import is_worth_a_look, mask_text
 
 
 def mask_patch(patch: bytes) -> tuple[bytes, int]:
     """The patch with masked values, and in how many lines; where that is not 0, it no longer gives the exact files."""
     text = patch.decode("utf-8", "surrogateescape")
-    if not WORTH_A_LOOK.search(text):
+    if not is_worth_a_look(text):
         return patch, 0
     lines = text.split("\n")
     masked_count = 0

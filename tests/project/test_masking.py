@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.project.masking import MASK, is_secret_name, mask_argv, mask_mapping, mask_text
+from console.project.masking import MASK, is_secret_name, mask_argv, mask_mapping, mask_text, mask_value
 from console.project.patches import mask_file, mask_patch
 from console.project.variables import allowed
 
@@ -174,6 +174,18 @@ def test_params_are_masked_by_their_names() -> None:
     }
 
 
+def test_params_are_masked_one_by_one_wherever_their_secret_stands() -> None:
+    harmless = {"lr": "1", "optimizer": "adam", "note": "two\nlines", "empty": ""}
+    for _ in range(2):  # the second time their names are known
+        assert mask_mapping(harmless) == harmless
+        assert mask_mapping(harmless | {"note": "TOKEN=abc12345"}) == harmless | {"note": f"TOKEN={MASK}"}
+        assert mask_mapping({"lr": "pass", "n": "word=x"}) == {"lr": "pass", "n": "word=x"}
+        assert mask_mapping({"a://b:c@d": "1"}) == {f"a://b:{MASK}@d": "1"}
+        assert mask_mapping({"dbPassword": "x", "lr": "1"}) == {"dbPassword": MASK, "lr": "1"}
+    for secret in SECRETS:
+        assert mask_mapping({"a": "1", "b": secret, "c": "2"})["b"] == mask_text(secret) != secret
+
+
 WORDS = st.one_of(
     st.text(max_size=30),
     st.sampled_from(["--token", "password", "=", ":", "://", "@", " ", '"', "'", "\\", "-----BEGIN PRIVATE KEY-----"]),
@@ -186,6 +198,12 @@ WORDS = st.one_of(
 def test_masking_twice_changes_nothing_more(text: str) -> None:
     once = mask_text(text)
     assert mask_text(once) == once
+
+
+@given(st.dictionaries(WORDS, st.lists(WORDS, max_size=4).map("".join), max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_params_together_are_masked_as_each_is(values: dict[str, str]) -> None:
+    assert mask_mapping(values) == {mask_text(name): mask_value(name, value) for name, value in values.items()}
 
 
 @given(st.lists(WORDS, max_size=8))
