@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console import artifact_preview
 from console.tui.actions import bindings
 from console.tui.messages import PreviewArrived, RequestFailed
 from console.tui.presence import is_present
+from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import bytes_size, cell_width, cut, visible
 from console.tui.widgets.picture import Picture
@@ -40,25 +40,16 @@ KIND_STYLES: Final = {"image": "accent", "text": "foreground", "table": "foregro
 """Kinds that can be looked at stand out; the others are muted."""
 
 
-class ArtifactsScreen(ModalScreen[None]):
+class ArtifactsScreen(BoxScreen[None]):
     """A list that makes way for what was chosen in it."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("artifacts")
     DEFAULT_CSS = """
-    ArtifactsScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     ArtifactsScreen > Vertical {
         width: 100;
         max-width: 92%;
         height: auto;
         max-height: 90%;
-        border: round $primary;
-        border-title-color: $primary;
-        border-title-style: bold;
-        border-subtitle-color: $text-muted;
-        background: $surface;
         padding: 0 1;
     }
     ArtifactsScreen.-preview > Vertical { width: 96%; max-width: 96%; height: 94%; max-height: 94%; }

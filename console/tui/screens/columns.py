@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from console import run_columns
 from console.run_columns import COLUMNS_MAX, FACTS, parse_column
 from console.tui.actions import bindings
 from console.tui.messages import ColumnListArrived
 from console.tui.presence import is_present
+from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
 from console.tui.table_columns import PINNED
 from console.tui.table_layout import Cell, TableColumn, TableRow
@@ -45,28 +45,14 @@ SEPARATOR: Final = ""
 HINTS: Final = "space toggles · J K move · a automatic · / searches · esc done"
 
 
-class ColumnsScreen(ModalScreen[Choice]):
+class ColumnsScreen(BoxScreen[Choice]):
     """The chosen columns in their order, below them everything that can be one."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
     DEFAULT_CSS = """
-    ColumnsScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     ColumnsScreen > Vertical {
         width: 76;
-        max-width: 96%;
         height: 90%;
-        border: round $primary;
-        border-title-color: $primary;
-        border-title-style: bold;
-        border-subtitle-color: $text-muted;
-        background: $surface;
-    }
-    ColumnsScreen VirtualTable {
-        background: $surface;
-        height: 1fr;
     }
     """
 

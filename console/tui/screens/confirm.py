@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.tui.actions import bindings
 from console.tui.run_cells import arrowed
+from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 
@@ -27,23 +27,17 @@ DEBOUNCE_S: Final = 0.3
 """A yes within this time was typed for something else."""
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(BoxScreen[bool]):
     """Asks; the answer is True only for `y`, and only once the question could be read."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("confirm")
     DEFAULT_CSS = """
-    ConfirmScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     ConfirmScreen > Vertical {
         width: 64;
         max-width: 92%;
         height: auto;
         border: round $warning;
         border-title-color: $warning;
-        border-title-style: bold;
-        background: $surface;
         padding: 1 2;
     }
     ConfirmScreen VerticalScroll {

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.tui.actions import bindings
+from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 
@@ -22,25 +22,16 @@ if TYPE_CHECKING:
     from console.tui.session import Session
 
 
-class FormScreen(ModalScreen[None]):
+class FormScreen(BoxScreen[None]):
     """Subclasses give the fields and say what is sent."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     DEFAULT_CSS = """
-    FormScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     FormScreen > Vertical {
         width: 90;
-        max-width: 96%;
         height: auto;
         max-height: 96%;
-        border: round $primary;
-        border-title-color: $primary;
-        border-title-style: bold;
         border-subtitle-color: $foreground 60%;
-        background: $surface;
         padding: 0 1;
     }
     FormScreen Static {

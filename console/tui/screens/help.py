@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from console.tui.actions import ACTIONS, SCOPE_TITLES, bindings, in_scope, key_names
+from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED, REFUSED
 
 if TYPE_CHECKING:
@@ -21,24 +21,14 @@ if TYPE_CHECKING:
 KEY_COLUMN_CELLS: Final = 18
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(BoxScreen[None]):
     """Keys of the present screen first, then the others; typing narrows the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("help")
     DEFAULT_CSS = """
-    HelpScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     HelpScreen > Vertical {
         width: 76;
-        max-width: 96%;
         height: 90%;
-        border: round $primary;
-        border-title-color: $primary;
-        border-title-style: bold;
-        border-subtitle-color: $text-muted;
-        background: $surface;
         padding: 0 1;
     }
     HelpScreen Input {

@@ -53,7 +53,6 @@ class JobsScreen(FormScreen):
     JobsScreen VirtualTable {
         height: 12;
         margin-top: 1;
-        background: $surface;
     }
     """
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 
 from console import views
 from console.tui.actions import bindings
 from console.tui.messages import RequestFailed, ViewsArrived
 from console.tui.presence import is_present
+from console.tui.screens.box import BoxScreen
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.text_format import visible
@@ -38,29 +38,15 @@ HINTS: Final = "enter uses · s keeps what is shown · x deletes · esc back"
 EMPTY: Final = "no views yet\ns keeps filter, order and columns of the table as one"
 
 
-class ViewsScreen(ModalScreen["View | None"]):
+class ViewsScreen(BoxScreen["View | None"]):
     """Says which view was chosen, None for none."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
     DEFAULT_CSS = """
-    ViewsScreen {
-        align: center middle;
-        background: $background 60%;
-    }
     ViewsScreen > Vertical {
         width: 84;
-        max-width: 96%;
         height: 60%;
         min-height: 12;
-        border: round $primary;
-        border-title-color: $primary;
-        border-title-style: bold;
-        border-subtitle-color: $text-muted;
-        background: $surface;
-    }
-    ViewsScreen VirtualTable {
-        background: $surface;
-        height: 1fr;
     }
     """
 
