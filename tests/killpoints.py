@@ -5,7 +5,7 @@
     python -I -S killpoints.py RUN_DIR ATTEMPT           a supervisor; dies at the point that FOLDER/point names
 
 A point is a place and a moment: "commit before", "commit inside", "commit after". A supervisor that dies leaves
-FOLDER/victims/<run id> with the point in it.
+FOLDER/victims/<run id> with the point in its first line, its pid and the Unix time in the second.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 ROOT: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -177,7 +178,7 @@ def supervisor(run_dir: str) -> None:
         except FileNotFoundError:
             return  # another supervisor has died of it
         with open(f"{folder}/victims/{os.path.basename(run_dir)}", "w", encoding="utf-8") as victim:
-            victim.write(point)
+            victim.write(f"{point}\npid {os.getpid()} at {time.time():.3f}\n")
         die()
 
     plain_claim, plain_start, plain_write = (
@@ -189,7 +190,8 @@ def supervisor(run_dir: str) -> None:
     def claim(self: Any) -> bool:
         pass_by("claim before")
         taken = plain_claim(self)
-        pass_by("claim after")
+        if taken:
+            pass_by("claim after")
         return taken
 
     def start(self: Any, *arguments: Any) -> None:

@@ -21,7 +21,6 @@ import os
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,16 +29,26 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import client as client_module
 from console.client import Client, ClientError
 from console.protocol import ENDED_STATES
 from tests import killpoints
 from tests.support import FOOTPLATE, WAIT_S, Home, opened_home, wait_until
 from tests.terminal import Terminal
-from tests.torture_witnesses import JOB, SHORT, TAKEOVER_LIMIT_S, Accepted, Findings, compared, report
+from tests.torture_daemons import WantedDaemons
+from tests.torture_witnesses import (
+    JOB,
+    SHORT,
+    TAKEOVER_LIMIT_S,
+    Accepted,
+    Findings,
+    KillList,
+    compared,
+    evidence_of,
+    report,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from console.protocol import RunDetail
 
@@ -72,13 +81,10 @@ class Torture:
         self.bereaved: dict[str, str] = {}
         """Runs whose supervisor was killed at a random moment, by id: the point is "anywhere"."""
         self.kills: Counter[str] = Counter()
+        self.killed = KillList(folder / "kills")
         self.takeovers_s: list[float] = []
         self.over = threading.Event()
-        self.next_daemon: list[str] | None = None
-        self.special: subprocess.Popen[bytes] | None = None
-        """The daemon that was started with `next_daemon`."""
-        self.specials: list[subprocess.Popen[bytes]] = []
-        self.spawning = threading.Lock()
+        self.daemons = WantedDaemons()
         (folder / "victims").mkdir()
         (folder / "started").touch()
 
@@ -88,7 +94,7 @@ class Torture:
         for number in range(JOBS):
             self.start_job(str(number), number, enough)
         starter = threading.Thread(target=self.start_short_commands, args=(self.chance.random(),))
-        with self.spawning_what_is_wanted():
+        with self.daemons.spawning():
             starter.start()
             try:
                 for number in range(kills):
@@ -112,7 +118,7 @@ class Torture:
         """Kill one victim; returns what was done, in words."""
         if victim == "daemon":
             pid = wait_until(self.home.daemon_pid)
-            os.kill(pid, 9)
+            self.kill_process(pid, victim)
             self.takeovers_s.append(self.time_to_answer(pid))
             return f"daemon, answered after {self.takeovers_s[-1] * 1000:.0f} ms"
         if victim == "daemon at a point":
@@ -128,6 +134,8 @@ class Torture:
     def kill_daemon_at(self, point: str, nth: int) -> str:
         """Replace the daemon by one that dies at a point, and wait until it has."""
         pid = self.replace_daemon(["daemon", self.home.path, point, str(nth)])
+        victim = f"daemon, {point} ({nth})"
+        self.killed.note(pid, victim)
         self.kick(pid)
         deadline_s = time.monotonic() + POINT_TIMEOUT_S
         while self.home.daemon_pid() == pid and time.monotonic() < deadline_s:
@@ -136,7 +144,7 @@ class Torture:
         if not reached:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-        return f"daemon, {point} ({nth})" + ("" if reached else ": it did not come there")
+        return victim + ("" if reached else ": it did not come there")
 
     def kill_supervisor(self) -> str:
         """Start a job, and kill its supervisor once it runs."""
@@ -147,7 +155,7 @@ class Torture:
         wait_until((self.folder / f"witness-{number}").exists)
         if detail.supervisor_pid is not None:
             self.bereaved[run_id] = "anywhere"
-            os.kill(detail.supervisor_pid, 9)
+            self.kill_process(detail.supervisor_pid, f"supervisor of {run_id}")
         time.sleep(0.2)
         enough.touch()
         return f"supervisor of r{detail.row.no}"
@@ -188,48 +196,19 @@ class Torture:
         self.accepted += [Accepted(row.id, mark, exit_code) for row in rows if row.name == mark]
         return "terminal"
 
-    @contextlib.contextmanager
-    def spawning_what_is_wanted(self) -> Iterator[None]:
-        """Clients of this process start `next_daemon` in place of a plain daemon, once."""
-        plain = client_module.spawn_daemon
-
-        def spawn(home: str) -> subprocess.Popen[bytes]:
-            with self.spawning:
-                wanted, self.next_daemon = self.next_daemon, None
-                if wanted is not None:
-                    self.special = special(home, wanted)
-                # While it is on its way no plain daemon may take the lock before it.
-                if self.special is not None and self.special.poll() is None:
-                    return self.special
-            return plain(home)
-
-        def special(home: str, wanted: list[str]) -> subprocess.Popen[bytes]:
-            with open(f"{home}/daemon.log", "ab") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", killpoints.__file__, *wanted],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                )
-            self.specials.append(process)
-            return process
-
-        client_module.spawn_daemon = spawn
-        try:
-            yield
-        finally:
-            client_module.spawn_daemon = plain
-
     def replace_daemon(self, wanted: list[str]) -> int:
         """Kill the daemon and have one with these arguments; returns the pid of whoever answers then."""
         pid = wait_until(self.home.daemon_pid)
-        self.next_daemon = wanted
-        os.kill(pid, 9)
+        self.daemons.following = wanted
+        self.kill_process(pid, "daemon, to be replaced")
         with contextlib.suppress(ClientError):
             self.patiently(lambda client: client.get("/ping"))
         return int(wait_until(lambda: (found := self.home.daemon_pid()) != pid and found))
+
+    def kill_process(self, pid: int, victim: str) -> None:
+        """SIGKILL. Raises ProcessLookupError."""
+        self.killed.note(pid, victim)
+        os.kill(pid, 9)
 
     def kick(self, pid: int) -> None:
         """Have the daemon carry out commands, so that it comes to the points of one."""
@@ -324,21 +303,22 @@ class Torture:
     def point_of(self, run_id: str) -> str:
         """Where the supervisor of a run was killed; empty when it was not."""
         victim = self.folder / "victims" / run_id
-        return victim.read_text(encoding="utf-8") if victim.exists() else self.bereaved.get(run_id, "")
+        if not victim.exists():
+            return self.bereaved.get(run_id, "")
+        return victim.read_text(encoding="utf-8").partition("\n")[0]
 
     def ended_as(self, run_id: str, exit_code: int) -> bool:
         """Whether a run ended as what happened to it says."""
         row = self.when(run_id, lambda _: False).row
         found = (row.state, row.exit_code, row.cause_kind)
         point = self.point_of(run_id)
-        told = ("finished" if exit_code == 0 else "failed", exit_code)
-        recorded = found[:2] == told
+        recorded = found[:2] == ("finished" if exit_code == 0 else "failed", exit_code)
         right = recorded if point in ("", "claim before", "end after") else found == LOST
         if not right:
-            print(
-                f"{run_id}: {found}, expected exit code {exit_code}, supervisor killed: {point or 'no'}",
-                file=sys.stderr,
-            )
+            told = f"{run_id}: {found}, expected exit code {exit_code}, supervisor killed: {point or 'no'}"
+            files = evidence_of(self.home.run_dir(run_id))
+            kills = self.killed.around(row.created_at_s, row.ended_at_s or time.time())
+            print(told, files, kills, sep="\n", file=sys.stderr)
         return right
 
     def count_starts(self) -> int:
@@ -352,7 +332,7 @@ class Torture:
         """Steps witnessed, points in the index, steps lost, steps doubled."""
         self.home.client().close()
         self.home.end_daemon()
-        for process in self.specials:
+        for process in self.daemons.started:
             process.wait()
         return compared(self.home.path, self.folder, self.job_ids)
 
@@ -369,7 +349,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--json", action="store_true")
     parser.add_argument(
-        "--keep", default="", metavar="DIR", help="copy state and witnesses there when something is wrong"
+        "--keep", default="", metavar="DIR", help="where state and witnesses go when something is wrong"
     )
     options = parser.parse_args()
     load_before = os.getloadavg()[0]
@@ -378,8 +358,10 @@ def main() -> int:
         work.mkdir()
         with opened_home(Path(folder) / "state") as home:
             findings = torture(home, work, options.kills, options.seed)
-        if options.keep and not findings.sound:
-            shutil.copytree(folder, options.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+        if not findings.sound:
+            kept = options.keep or tempfile.mkdtemp(prefix="footplate-torture-kept-")
+            shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+            print(f"state and witnesses are kept in {kept}", file=sys.stderr)
     print(f"seed {options.seed}")
     print(json.dumps(findings._asdict()) if options.json else report(findings, load_before))
     quick = not findings.takeovers_s or statistics.median(findings.takeovers_s) <= TAKEOVER_LIMIT_S

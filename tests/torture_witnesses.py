@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import statistics
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from store import database, paths
+from store import database, identity, paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 METRICS_PER_STEP = 20
 STEP_INTERVAL_S = 0.005
 TAKEOVER_LIMIT_S = 1.0
+NEAR_S = 5.0
+"""How far from the life of a run a kill may have to do with it."""
 
 JOB = f"""
 import json, os, sys, time
@@ -61,6 +65,40 @@ class Findings(NamedTuple):
     def sound(self) -> bool:
         """Nothing lost, doubled, started twice or misjudged."""
         return not (self.lost or self.doubled or self.twice or self.wrong)
+
+
+class KillList:
+    """The processes that were killed, or that were started to kill themselves, as lines of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._path.touch()
+
+    def note(self, pid: int, victim: str) -> None:
+        """A process that is about to die: Unix time, pid, clock tick of its start (None: it is gone), what it is."""
+        found = identity.identify(pid)
+        start_ticks = found.start_ticks if found is not None else None
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{time.time():.3f} pid {pid} of tick {start_ticks}: {victim}\n")
+
+    def around(self, start_s: float, end_s: float) -> str:
+        """Those between two times, and a little before and after, a line each."""
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        near = [each for each in lines if start_s - NEAR_S <= float(each.partition(" ")[0]) <= end_s + NEAR_S]
+        return "\n".join(f"  killed: {each}" for each in near)
+
+
+def evidence_of(run_dir: str) -> str:
+    """What a run directory says of how the run was started and ended, a paragraph for each file."""
+    names = sorted(name for name in os.listdir(run_dir) if name.endswith((".claim", ".json", "supervisor.log")))
+    told = []
+    for name in names:
+        if name not in ("spec.json", "environment.json"):
+            with suppress(FileNotFoundError):
+                path = Path(run_dir, name)
+                content = path.read_text(encoding="utf-8", errors="replace").strip()
+                told.append(f"  {name}, of {path.stat().st_mtime:.3f}: {content or 'empty'}")
+    return "\n".join(told)
 
 
 def compared(home: str, folder: Path, job_ids: Mapping[str, str]) -> tuple[int, int, int, int]:
