@@ -17,12 +17,15 @@ from console.tui import actions, keymap
 from tests import recorded
 from tests.support import FOOTPLATE
 from tests.terminal import Terminal
+from tests.tui.pressing import sent_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support import Home
+
+F6, F7, F9 = "\x1b[17~", "\x1b[18~", "\x1b[20~"
 
 
 @pytest.fixture
@@ -138,6 +141,42 @@ def test_chosen_keys_are_bound_shown_and_swapped() -> None:
     assert by_name["app.quit"].keys == ("f8", "ctrl+c")  # the way out stays
     assert "f7" in {actions.key_name(each.keys[0]) for each in actions.footer_actions("runs")}
     assert any(getattr(each, "key", "") == "f7,ctrl+k" for each in actions.bindings("runs"))
+
+
+def test_keys_chosen_inside_tables_and_logs_work_there(home: Home, tmp_path: Path) -> None:
+    home.wait_ended(home.submit("true", name="first"))
+    home.wait_ended(home.python("for n in range(300): print('line', n, 'of the log')" + " " * 99, name="second"))
+    home.wait_ended(home.submit("true", name="third"))
+    chosen = {"table.move(1)": "F6", "log.first": "F7", "log.pan(1)": "F9"}
+    folder = tmp_path / "footplate"
+    folder.mkdir()
+    lines = [f'"{name}" = "{key}"' for name, key in chosen.items()]
+    (folder / "config.toml").write_text("\n".join(["[keys]", *lines]), encoding="utf-8")
+    environment = home.environment(XDG_CONFIG_HOME=str(tmp_path), TERM="xterm-256color", LANG="C.UTF-8")
+    terminal = Terminal([FOOTPLATE, "--fresh"], environment)
+    try:
+        terminal.read_until(lambda seen: seen.shows("q quit"))
+        terminal.type("2")
+        terminal.read_until(lambda seen: seen.shows("by started") and at_cursor(seen, "third"))
+        terminal.type(sent_for("j") + sent_for("down") + F6)  # the first two no longer move anything
+        terminal.read_until(lambda seen: at_cursor(seen, "second"))
+        terminal.type(sent_for("enter"))
+        terminal.read_until(lambda seen: seen.shows("line 299 of the log"))
+        terminal.type(sent_for("shift+tab") + F7)
+        terminal.read_until(lambda seen: seen.shows("line 0 of the log"))
+        terminal.type("d")  # the details, whose texts have the keys of a log
+        terminal.read_until(lambda seen: seen.shows("exit code"))
+        terminal.type("]")
+        terminal.read_until(lambda seen: seen.shows(" command  "))
+        terminal.type(F9)
+        terminal.read_until(lambda seen: not seen.shows(" command  "))
+    finally:
+        terminal.close()
+
+
+def at_cursor(terminal: Terminal, text: str) -> bool:
+    """Whether the row under the cursor of a table holds this text."""
+    return any(line.startswith(">") and text in line for line in terminal.screen.display)
 
 
 def test_a_client_that_only_looks_sends_no_act(home: Home) -> None:

@@ -274,11 +274,12 @@ def in_scope(scope: Scope) -> tuple[Action, ...]:
     )
 
 
-def bindings(scope: Scope) -> list[BindingType]:
-    """What Textual binds in a scope; the footer is drawn by our own key bar."""
+def bindings(scope: Scope, *, without: Sequence[str] = ()) -> list[BindingType]:
+    """What Textual binds in a scope, but for some actions by name; the footer is drawn by our own key bar."""
     return [
         Binding(",".join(action.keys), action.name, action.description, show=False, priority=action.priority)
         for action in in_scope(scope)
+        if action.name not in without
     ]
 
 

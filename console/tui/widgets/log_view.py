@@ -4,7 +4,7 @@ import re
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.protocol import LogPage
+from console.tui.actions import bindings
 from console.tui.log_window import LogWindow, shown_text
 from console.tui.text_format import cell_width, centred, visible
 
@@ -24,7 +25,7 @@ SKIP_BYTES = 262_144
 CACHED_TEXTS = 1000
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines of a log by byte offset; asks for more when the view comes near what it does not have."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log-view--match", "log-view--hit", "log-view--muted"}
@@ -38,20 +39,7 @@ class LogView(ScrollView, can_focus=True):
         & .log-view--muted { color: $foreground 60%; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("ctrl+d", "half_page(1)", "Half page down", show=False),
-        Binding("ctrl+u", "half_page(-1)", "Half page up", show=False),
-        Binding("g,home", "first", "First line", show=False),
-        Binding("G,end", "last", "Last line", show=False),
-        Binding("f", "toggle_follow", "Follow", show=False),
-        Binding("left", "pan(-1)", "Left", show=False),
-        Binding("right", "pan(1)", "Right", show=False),
-        Binding("0", "pan(0)", "Line start", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("log")
     ALLOW_SELECT = False
 
     ascii: bool = False

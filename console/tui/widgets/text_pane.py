@@ -6,17 +6,18 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from console.tui.actions import bindings
 from console.tui.text_format import cell_width, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.style import Style
+    from textual.binding import BindingType
 
     from console.run_sections import TextLine
 
@@ -24,7 +25,7 @@ PAN_CELLS: Final = 16
 TAB_CELLS: Final = 8
 
 
-class TextPane(ScrollView, can_focus=True):
+class TextPane(ScrollView, can_focus=True, inherit_bindings=False):
     """Styled lines of any number."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -47,19 +48,7 @@ class TextPane(ScrollView, can_focus=True):
         & .text-pane--match { background: $accent; color: $background; text-style: bold; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("ctrl+d", "half_page(1)", "Half page down", show=False),
-        Binding("ctrl+u", "half_page(-1)", "Half page up", show=False),
-        Binding("g,home", "first", "First line", show=False),
-        Binding("G,end", "last", "Last line", show=False),
-        Binding("left", "pan(-1)", "Left", show=False),
-        Binding("right", "pan(1)", "Right", show=False),
-        Binding("0", "pan(0)", "Line start", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("log", without=("toggle_follow",))
     ALLOW_SELECT = False
 
     ascii: bool = False

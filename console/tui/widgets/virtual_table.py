@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from console.tui.actions import bindings
 from console.tui.table_layout import Cell, Row, TableColumn, TableRow
 from console.tui.table_pages import PAGE_ROWS, TablePages
 from console.tui.widgets.table_painter import TablePainter, slot_at
@@ -20,7 +21,7 @@ __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
 MARK_CELL = 1
 
 
-class VirtualTable(ScrollView, can_focus=True):
+class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows that exist only when they are looked at; one carries the cursor, any number a mark."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -39,19 +40,7 @@ class VirtualTable(ScrollView, can_focus=True):
         & .virtual-table--glyph { color: $accent; text-style: bold; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", show=False),
-        Binding("k,up", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("ctrl+d", "half_page(1)", "Half page down", show=False),
-        Binding("ctrl+u", "half_page(-1)", "Half page up", show=False),
-        Binding("g,home", "move_to(0)", "First", show=False),
-        Binding("G,end", "move_to(-1)", "Last", show=False),
-        Binding("right", "pan(1)", "Columns to the right", show=False),
-        Binding("left", "pan(-1)", "Columns to the left", show=False),
-        Binding("enter", "open", "Open", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("table")
     ALLOW_SELECT = False
 
     ascii: bool = False
