@@ -6,7 +6,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from console.jobs import reconcile
+from console.json_files import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,5 +77,5 @@ def has_recorded_end(run_dir: str) -> bool:
     """Whether the end of a run stands in its directory, so that nothing of it needs looking after."""
     if os.path.exists(f"{run_dir}/reconciled.json"):
         return True
-    status = reconcile.read_object(f"{run_dir}/status.json")
+    status = read_object(f"{run_dir}/status.json")
     return status is not None and status.get("ended_at_s") is not None

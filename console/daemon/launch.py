@@ -15,6 +15,7 @@ from console.daemon import scope
 from console.jobs import exit_cause, launchers, leases, reconcile, spec, status_file
 from console.jobs.options import retry_delay_s
 from console.jobs.process_tree import environment_of_ours
+from console.json_files import read_object
 from console.project.masking import mask_argv, mask_mapping, mask_text
 from console.project.summary import summary
 from store import archive, derive, identity, paths
@@ -144,7 +145,7 @@ def attempt_words(spec: Spec, attempt: int, before: dict[str, Any]) -> str:
 
 def due_at_s(run_dir: str, spec: Spec, attempt: int) -> float:
     """Unix time of a further attempt; a clock that was set back must not make the wait longer than it was meant."""
-    before = reconcile.read_object(reconcile.setaside_path(run_dir, attempt - 1)) or {}
+    before = read_object(reconcile.setaside_path(run_dir, attempt - 1)) or {}
     next_at_s = number(before.get("next_at_s")) or 0.0
     retry = spec.options.retry
     most_s = retry_delay_s(retry, attempt - 1) if retry is not None else 0.0
@@ -241,7 +242,7 @@ def facts_of_files(run_dir: str, attempt: int) -> dict[str, Any]:
 
 def facts_in(run_dir: str, attempt: int) -> dict[str, Any]:
     """What a view of one run takes from its directory: options, interpreter, earlier attempts, captured code."""
-    found = reconcile.read_object(f"{run_dir}/spec.json") or {}
+    found = read_object(f"{run_dir}/spec.json") or {}
     attempts = []
     for number_ in range(1, attempt):
         kept = reconcile.read_ending(reconcile.setaside_path(run_dir, number_)) or {}

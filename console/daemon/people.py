@@ -12,6 +12,7 @@ from ulid import ULID
 
 from console.daemon import launch, metrics_by_hand, pause
 from console.daemon.http import RefusedError
+from console.daemon.references import LIST_HINT, runs_named
 from store import additions, database
 from store.queries import run_table
 
@@ -144,14 +145,11 @@ class People:
         """Every named run once; all are found before anything is changed."""
         if not 0 < len(references) <= RUNS_MAX:
             raise RefusedError(400, f"{len(references)} runs are named; it takes 1 to {RUNS_MAX}")
-        try:
-            found, missing = run_table.find_runs(self._cursor(), references)
-        except LookupError as error:
-            raise RefusedError(409, str(error), "give more characters, or the rN number") from error
+        found, missing = runs_named(self._cursor(), references)
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             said = "; nothing was changed" if len(references) > 1 else ""
-            raise RefusedError(404, f"no run {missing[0]!r}{more}{said}", "`footplate runs` lists them")
+            raise RefusedError(404, f"no run {missing[0]!r}{more}{said}", LIST_HINT)
         return found
 
     def _carry_out(self, about: Sequence[NamedRun], actor: str, action: str, request: str, **details: Any) -> None:

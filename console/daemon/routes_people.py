@@ -12,6 +12,7 @@ from console.daemon import audit, metrics_by_hand, people, translate
 from console.daemon.command_journal import journal_path
 from console.daemon.http import RefusedError, actor_of, answer, body_of, guarded, integer
 from console.daemon.launch import readable
+from console.daemon.references import run_named, runs_named
 from store.queries import run_table
 
 if TYPE_CHECKING:
@@ -137,13 +138,7 @@ class PeopleRoutes:
             return readable(project)
         reference = one_text(data, "runs", "run")
         with self._database.reading() as cursor:
-            try:
-                found = run_table.find_run(cursor, reference)
-            except LookupError as error:
-                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-        if found is None:
-            raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
-        return found.project
+            return run_named(cursor, reference).project
 
     def _pin_facts(self, project: str) -> dict[str, Any]:
         with self._database.reading() as cursor:
@@ -175,10 +170,7 @@ class PeopleRoutes:
     def _run_named(self, reference: str) -> str | int:
         """A run by its id, or by its number when the index has it no more: what was asked of it stays known."""
         with self._database.reading() as cursor:
-            try:
-                found, _ = run_table.find_runs(cursor, [reference])
-            except LookupError as error:
-                raise RefusedError(409, str(error), "give more characters, or the rN number") from error
+            found, _ = runs_named(cursor, [reference])
         number = run_table.number_of(reference)
         if found or number is not None:
             return found[0].id if found else number or ""

@@ -15,7 +15,7 @@ from console.daemon import log_files, log_marks
 from console.daemon.http import RefusedError, answer, guarded, integer, optional_integer
 from console.daemon.launch import readable
 from console.daemon.references import run_named
-from console.project import summary
+from console.json_files import read_object
 from console.project.packages import PACKAGES_MAX
 from store import paths
 
@@ -105,7 +105,7 @@ class RunPartRoutes:
     def _capture(self, found: RunEntry, attempt: int) -> dict[str, Any]:
         folder = self._code_dir(found)
         attempts = attempts_in(folder)
-        record = summary.read(os.path.join(folder, f"capture-{attempt}.json" if attempt else "capture.json"))
+        record = read_object(os.path.join(folder, f"capture-{attempt}.json" if attempt else "capture.json"))
         if record is None and attempt:
             known = ", ".join(map(str, attempts)) or "none"
             raise RefusedError(404, f"nothing was captured at attempt {attempt} of r{found.no}", f"there are: {known}")
@@ -120,7 +120,7 @@ class RunPartRoutes:
         digest = interpreter.get("packages")
         if not isinstance(digest, str) or not PACKAGES_ID.fullmatch(digest):
             return [], f"n/a: {interpreter.get('reason') or 'no interpreter was found'}"
-        kept = summary.read(os.path.join(self._home, "packages", f"{digest}.json"))
+        kept = read_object(os.path.join(self._home, "packages", f"{digest}.json"))
         if kept is None or not isinstance(kept.get("packages"), list):
             return [], "n/a: the list of packages is gone"
         return kept["packages"][:PACKAGES_MAX], ""

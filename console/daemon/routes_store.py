@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from console.daemon import launch
 from console.daemon.http import RefusedError, answer, guarded
+from console.daemon.references import run_named
 from store import export, paths
-from store.queries import run_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,17 +66,8 @@ class StoreRoutes:
         return StreamingResponse(self._stream(form, numbers), media_type=media_type)
 
     def _numbers(self, references: list[str]) -> list[int]:
-        numbers = []
         with self._database.reading() as cursor:
-            for reference in references:
-                try:
-                    found = run_table.find_run(cursor, reference)
-                except LookupError as error:
-                    raise RefusedError(409, str(error), "give more characters, or the rN number") from error
-                if found is None:
-                    raise RefusedError(404, f"no run {reference!r}", "`footplate runs` lists them")
-                numbers.append(found.no)
-        return numbers
+            return [run_named(cursor, reference).no for reference in references]
 
     def _stream(self, form: str, numbers: list[int] | None) -> Iterator[bytes]:
         with self._database.reading() as cursor:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console.daemon.launch import columns_of_spec, readable
-from console.jobs import reconcile, spec
+from console.jobs import spec
+from console.json_files import read_object
 from console.project import hydra_runs, param_files
 from store import paths
 from store.queries.literals import put_literals
@@ -36,8 +37,8 @@ class FoundParams(NamedTuple):
 
 def found_params(run_dir: str, asked: Spec) -> FoundParams:
     """Read what workers wrote into a run directory; what is not as they write it is passed over."""
-    record = reconcile.read_object(param_files.path_of(run_dir)) or {}
-    composed = (reconcile.read_object(hydra_runs.path_of(run_dir)) or {}).get("params")
+    record = read_object(param_files.path_of(run_dir)) or {}
+    composed = (read_object(hydra_runs.path_of(run_dir)) or {}).get("params")
     merged: dict[str, tuple[str, str]] = {}
     config = record.get("config")
     for entry in config if isinstance(config, list) else ():
@@ -71,7 +72,7 @@ def at_the_end(run_dir: str, asked: Spec, ended_at_s: float | None) -> bool:
     """Whether a worker should look once more for params of a run that has just ended."""
     if ended_at_s is None or time.time() - ended_at_s > RECENT_S:
         return False
-    known = reconcile.read_object(hydra_runs.path_of(run_dir)) is not None
+    known = read_object(hydra_runs.path_of(run_dir)) is not None
     return not known and hydra_runs.may_have_config(asked)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from console.daemon import foreign, launch
 from console.daemon.packed_run import packed_runs
 from console.jobs import reconcile, spec
+from console.json_files import read_object
 from console.protocol import ENDED_STATES
 from store import paths
 
@@ -75,7 +76,7 @@ def fill_queue(home: str, found: TakenUp, scheduler: Scheduler, states: Mapping[
     scheduler.add([each for each, attempt in found.waiting if attempt == 1], states=known)
     for each, attempt in found.waiting:
         if attempt > 1:
-            before = reconcile.read_object(reconcile.setaside_path(paths.run_dir(home, each.id), attempt - 1)) or {}
+            before = read_object(reconcile.setaside_path(paths.run_dir(home, each.id), attempt - 1)) or {}
             scheduler.add([each], attempt=attempt, note=launch.attempt_words(each, attempt, before), states=known)
     scheduler.retell(each.id for each, _ in found.waiting)
     scheduler.forget_places()

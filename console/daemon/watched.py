@@ -14,6 +14,7 @@ from console.jobs.exit_cause import RETRY_GROUPS
 from console.jobs.log_limit import LogLimit
 from console.jobs.options import retry_delay_s
 from console.jobs.reconcile import Loss
+from console.json_files import read_object
 from console.project import isolation
 from store import derive, identity
 from store.ingest import read_batch
@@ -230,7 +231,7 @@ class WatchedRun:
 
     def _act(self, facts: Facts, judgement: Judgement) -> None:
         """Start what nobody took, pass on a stop, record an end that nobody else can record."""
-        stop = None if self.stop_signalled else reconcile.read_object(f"{self.run_dir}/stop.json")
+        stop = None if self.stop_signalled else read_object(f"{self.run_dir}/stop.json")
         if judgement in ("start", "held"):
             if stop is not None:
                 launch.record_loss(self.run_dir, facts.attempt, reconcile.stop_loss(stop.get("actor")))
@@ -261,7 +262,7 @@ class WatchedRun:
 
     def _waiting(self, attempt: int) -> dict[str, Any]:
         """What the index says of a run that waits for a further attempt."""
-        before = reconcile.read_object(reconcile.setaside_path(self.run_dir, attempt - 1)) or {}
+        before = read_object(reconcile.setaside_path(self.run_dir, attempt - 1)) or {}
         return {
             "state": "queued",
             "cause": launch.attempt_words(self.spec, attempt, before),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from console.jobs import status_file
+from console.json_files import read_object
 from store import identity
 
 if TYPE_CHECKING:
@@ -195,13 +195,3 @@ def sound_ending(found: dict[str, Any] | None) -> dict[str, Any] | None:
         and "ended_at_s" in found
     )
     return found if sound else None
-
-
-def read_object(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file; None when there is no file or no whole object in it."""
-    try:
-        with open(path, "rb") as file:
-            value = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

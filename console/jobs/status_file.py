@@ -16,6 +16,7 @@ import json
 import os
 from typing import Any, Final
 
+from console.json_files import read_object
 from store import journal, paths, run_files
 
 BLOCK_BYTES: Final = 16384
@@ -24,20 +25,10 @@ BLOCK_BYTES: Final = 16384
 
 def read(run_dir: str) -> dict[str, Any] | None:
     """The status of a run; None while there is none or when it is damaged. Raises OSError other than its absence."""
-    plain, reserved = read_plain(run_dir), read_block(run_dir)
+    plain, reserved = read_object(f"{run_dir}/status.json"), read_block(run_dir)
     if plain is None or reserved is None:
         return plain if reserved is None else reserved
     return reserved if age_of(reserved) > age_of(plain) else plain
-
-
-def read_plain(run_dir: str) -> dict[str, Any] | None:
-    """What status.json says."""
-    try:
-        with open(f"{run_dir}/status.json", "rb") as file:
-            value = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def read_block(run_dir: str) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from blake3 import blake3
 
 from console.jobs import spec as specs
+from console.json_files import read_object
 from console.project import blobs, code_files, git, hardware, interpreter, packages
 from console.project.masking import mask_argv
 from console.project.patches import mask_file, mask_patch
@@ -200,12 +201,7 @@ def size_of(path: str) -> int | None:
 
 def read_variables(run_dir: str) -> dict[str, str]:
     """The variables that may be kept, as the daemon filtered them from the shell's environment."""
-    try:
-        with open(f"{run_dir}/code/variables.json", "rb") as file:
-            data = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return {}
-    kept = data.get("environment") if isinstance(data, dict) else None
+    kept = (read_object(f"{run_dir}/code/variables.json") or {}).get("environment")
     return {str(name): str(value) for name, value in kept.items()} if isinstance(kept, dict) else {}
 
 
@@ -238,9 +234,5 @@ def write_record(run_dir: str, attempt: int, record: dict[str, Any]) -> None:
 
 def read_record(run_dir: str, attempt: int) -> dict[str, Any] | None:
     """A capture; None when there is none, or none that can be read."""
-    try:
-        with open(record_path(run_dir, attempt), "rb") as file:
-            record = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("state"), str) else None
+    record = read_object(record_path(run_dir, attempt))
+    return record if record is not None and isinstance(record.get("state"), str) else None

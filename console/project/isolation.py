@@ -16,6 +16,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Any, Final
 
+from console.json_files import read_object
 from console.project import bounded, git
 from store import paths
 
@@ -201,9 +202,4 @@ def points_to(admin: str, copy: str) -> bool:
 
 def read_note(run_dir: str) -> dict[str, Any]:
     """What is known about the copy; empty while nothing is."""
-    try:
-        with open(note_path(run_dir), "rb") as file:
-            note = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
+    return read_object(note_path(run_dir)) or {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Final
 
+from console.json_files import read_object
 from console.project import isolation
 
 NAMES_SHOWN_MAX: Final = 20
@@ -21,7 +21,7 @@ def summary(run_dir: str, attempt: int) -> dict[str, Any]:
     """
     if not os.path.isdir(f"{run_dir}/code"):
         return {}
-    first = read(f"{run_dir}/code/capture.json")
+    first = read_object(f"{run_dir}/code/capture.json")
     if first is None:
         return {"state": INTERRUPTED}
     found: dict[str, Any] = {name: first[name] for name in SHORT if name in first}
@@ -37,7 +37,7 @@ def summary(run_dir: str, attempt: int) -> dict[str, Any]:
         "changed_since_enqueue": [],
     }
     for number in range(attempt, 0, -1):
-        later = read(f"{run_dir}/code/capture-{number}.json")
+        later = read_object(f"{run_dir}/code/capture-{number}.json")
         if later is not None:
             found["changed_since_enqueue"] = later.get("changed_since_enqueue", [])
             found["compared_at_attempt"] = number
@@ -63,13 +63,3 @@ SHORT: Final = (
     "interpreter",
     "fingerprint",
 )
-
-
-def read(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file; None when there is none."""
-    try:
-        with open(path, "rb") as file:
-            value = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from console.jobs import reconcile, status_file
+from console.json_files import read_object
 from tests.jobs.supervised import (
     ROOT,
     Runs,
@@ -81,7 +82,7 @@ def test_a_run_on_a_full_disk_ends_as_it_would_and_its_status_is_in_the_reserved
     os.rename(f"{runs.home}/spare", f"{runs.home}/stop-waiting")
     wait_until(lambda: process.poll() is not None)
     assert process.returncode == 0
-    plain = status_file.read_plain(run_dir)
+    plain = read_object(f"{run_dir}/status.json")
     assert plain is not None
     assert plain["state"] == "running"
     status = final_status(run_dir)

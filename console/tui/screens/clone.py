@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static, TextArea
 
 from console import asked_of_runs
-from console.tui.messages import ActDone, ClonePlanned, RequestFailed
+from console.tui.messages import ActDone, ClonePlanned
 from console.tui.pace import Pause
 from console.tui.run_acts import started_words
 from console.tui.screens.form import FormScreen
@@ -103,11 +103,6 @@ class CloneScreen(FormScreen):
         self._planned_no = message.asked_no
         self.query_one("#clone-differs", Static).update(what_differs(message.plan, self._row.label))
         self.say(f"in {message.plan.folder}")
-
-    def on_request_failed(self, message: RequestFailed) -> None:
-        """The plan was refused."""
-        message.stop()
-        self.say(f"{message.reason}: {message.hint}" if message.hint else message.reason, severe=True)
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Other words: ask what they come to, after a pause."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from console.tui.courier import Call
-    from console.tui.messages import ActDone, ActFailed
+    from console.tui.messages import ActDone, ActFailed, RequestFailed
     from console.tui.session import Session
 
 
@@ -89,6 +89,11 @@ class FormScreen(BoxScreen[None]):
         """Nothing that was typed is lost: mend it, or send it again."""
         message.stop()
         self.say(message.words, severe=True)
+
+    def on_request_failed(self, message: RequestFailed) -> None:
+        """What a field needs to know was refused, or nobody was there to ask."""
+        message.stop()
+        self.say(f"{message.reason}: {message.hint}" if message.hint else message.reason, severe=True)
 
     def action_submit(self) -> None:
         """Send what was typed."""

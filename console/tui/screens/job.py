@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Checkbox, Input, Static
 
 from console import asked_of_runs
-from console.tui.messages import ActDone, JobPlanned, RequestFailed
+from console.tui.messages import ActDone, JobPlanned
 from console.tui.pace import Pause
 from console.tui.run_acts import started_words
 from console.tui.screens.form import FormScreen
@@ -121,11 +121,6 @@ class JobScreen(FormScreen):
             self._planned_no = message.asked_no
             self.query_one("#job-command", Static).update(command_text(message.plan))
             self.say("; ".join(message.plan.notes))
-
-    def on_request_failed(self, message: RequestFailed) -> None:
-        """The params do not fit, or nobody was there to ask."""
-        message.stop()
-        self.say(f"{message.reason}: {message.hint}" if message.hint else message.reason, severe=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Other params: ask once more, after a pause."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from console import watched_projects
-from console.tui.messages import ProjectsArrived, RequestFailed
+from console.tui.messages import ProjectsArrived
 from console.tui.screens.form import FormScreen
 from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.widgets.prompt import FieldInput
@@ -86,11 +86,6 @@ class JobsScreen(FormScreen):
         found.sort(key=lambda each: (each.project.name != self._project_name, each.project.name.lower()))
         self._choices = tuple(found)
         self._show()
-
-    def on_request_failed(self, message: RequestFailed) -> None:
-        """Nobody there to ask."""
-        message.stop()
-        self.say(f"{message.reason}: {message.hint}" if message.hint else message.reason, severe=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list."""
