@@ -36,14 +36,7 @@ def print_table(table: TablePage, names: Sequence[str]) -> None:
         (title, ">" if is_right(name) else "<", WIDEST)
         for title, name in zip(titles, ("", "", "", *names), strict=True)
     ]
-    widths = [
-        min(WIDEST, max(text_format.cell_width(text) for text in (title, *(line[place] for line in cells))))
-        for place, title in enumerate(titles)
-    ]
-    total = output.terminal_width()
-    print(output.line_of(titles, widths, total, columns))
-    for line in cells:
-        print(output.line_of(line, widths, total, columns))
+    output.print_table(cells, columns)
 
 
 def is_right(name: str) -> bool:

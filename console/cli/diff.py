@@ -79,10 +79,7 @@ def print_sides(sides: Sides, *, everything: bool) -> None:
         title = output.metric_words(metric.key, metric.goal, "")
         lines.append([f"{title} last", *map_values(metric.lasts)])
         lines.append([f"{title} best", *map_values(metric.bests)])
-    columns = [("", "<", WIDEST)] * (len(runs) + 1)
-    widths = [min(WIDEST, max(text_format.cell_width(line[place]) for line in lines)) for place in range(len(columns))]
-    for words in lines:
-        print(output.line_of(words, widths, output.terminal_width(), columns))
+    output.print_cells(lines, [("", "<", WIDEST)] * (len(runs) + 1))
     if equal_count and not everything:
         print(f"{equal_count} equal params are not shown: --all")
 

@@ -51,17 +51,7 @@ def execute(options: Namespace) -> int:
 
 def print_cards(found: Devices) -> None:
     """The cards as wide as the terminal allows, then what is wrong with them."""
-    cells = [card_cells(gpu) for gpu in found.gpus]
-    widths = [
-        min(most, max([len(title), *(text_format.cell_width(line[position]) for line in cells)]))
-        for position, (title, _, most) in enumerate(COLUMNS)
-    ]
-    for position in (8, 9):
-        if not any(line[position] for line in cells):
-            widths[position] = 0
-    total = output.terminal_width()
-    for line in ([title for title, _, _ in COLUMNS], *cells):
-        print(output.line_of(line, widths, total, COLUMNS))
+    output.print_table([card_cells(gpu) for gpu in found.gpus], COLUMNS, optional=(8, 9))
     for gpu in found.gpus:
         for each in gpu.slices:
             used = f"{device_text.gibibytes(each.memory_used_bytes)}/{device_text.gibibytes(each.memory_total_bytes)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from console import protocol, trackers
 from console.cli.code_facts import code_facts
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from console.protocol import MetricSummary, Note, RunDetail, RunRow
     from console.run_sections import TextLine
 
+Column: TypeAlias = tuple[str, str, int]
+"""Title, alignment and widest width of a column."""
 PLAIN_WIDTH: Final = 200
 """Columns of a table that goes into a file or a pipe."""
 COLUMNS: Final = (
@@ -34,7 +36,6 @@ COLUMNS: Final = (
     ("started", ">", 12),
     ("how it ended", "<", 60),
 )
-"""Title, alignment and widest width of each column."""
 TAGS: Final = 4
 """The column that is left out where no run has a tag or a pin."""
 FOLDS_SHOWN: Final = 20
@@ -94,22 +95,28 @@ def ascii_only() -> bool:
 
 def print_runs(rows: Sequence[RunRow], now_s: float) -> None:
     """The run table as wide as the terminal allows."""
-    cells = [row_cells(row, now_s) for row in rows]
+    print_table([row_cells(row, now_s) for row in rows], COLUMNS, optional=(TAGS,))
+
+
+def print_table(lines: Sequence[Sequence[str]], columns: Sequence[Column], *, optional: Sequence[int] = ()) -> None:
+    """Lines of cells below their titles; an `optional` column is left out where no line has anything in it."""
+    empty = [place for place in optional if not any(line[place] for line in lines)]
+    shown = [(title, align, 0 if place in empty else most) for place, (title, align, most) in enumerate(columns)]
+    print_cells([[title for title, _, _ in columns], *lines], shown)
+
+
+def print_cells(lines: Sequence[Sequence[str]], columns: Sequence[Column], *, indent_cells: int = 0) -> None:
+    """Lines of cells as wide as the terminal allows, without titles."""
     widths = [
-        min(most, max([len(title), *(text_format.cell_width(line[position]) for line in cells)]))
-        for position, (title, _, most) in enumerate(COLUMNS)
+        min(most, max((text_format.cell_width(line[place]) for line in lines), default=0))
+        for place, (_, _, most) in enumerate(columns)
     ]
-    if not any(line[TAGS] for line in cells):
-        widths[TAGS] = 0
-    total = terminal_width()
-    print(line_of([title for title, _, _ in COLUMNS], widths, total))
-    for line in cells:
-        print(line_of(line, widths, total))
+    total = terminal_width() - indent_cells
+    for line in lines:
+        print(" " * indent_cells + line_of(line, widths, total, columns))
 
 
-def line_of(
-    cells: Sequence[str], widths: Sequence[int], total: int, columns: Sequence[tuple[str, str, int]] = COLUMNS
-) -> str:
+def line_of(cells: Sequence[str], widths: Sequence[int], total: int, columns: Sequence[Column]) -> str:
     """Cells side by side, cut at the width of the terminal."""
     parts = [
         text_format.fit(cell, width, align="right" if align == ">" else "left", ellipsis="~" if ascii_only() else "…")

@@ -12,7 +12,6 @@ from console.tui.text_format import visible
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
 
     from console.protocol import Json
 
@@ -89,23 +88,12 @@ def print_queue(found: dict[str, Json]) -> None:
     rows = [cells_of(entry, found["now_s"]) for entry in found["entries"]]
     if not rows:
         return
-    print_table(rows)
+    output.print_table(rows, COLUMNS)
     left = found["waiting_count"] - len(rows)
     if left > 0:
         print(f"{left} more: -n {found['waiting_count']}")
     if any(entry["expected_start_s"] is not None for entry in found["entries"]):
         print("~ by the median time of the last finished runs of the same name, in order")
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Rows of COLUMNS as wide as the terminal allows."""
-    widths = [
-        min(most, max([len(title), *(text_format.cell_width(row[position]) for row in rows)]))
-        for position, (title, _, most) in enumerate(COLUMNS)
-    ]
-    width = output.terminal_width()
-    for row in [[title for title, _, _ in COLUMNS], *rows]:
-        print(output.line_of(row, widths, width, COLUMNS))
 
 
 def cells_of(entry: dict[str, Any], now_s: float) -> list[str]:

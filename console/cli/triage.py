@@ -9,6 +9,7 @@ from console.cli import output
 from console.client import Client, DaemonRefused
 from console.person import whoami
 from console.tui import text_format
+from console.tui.gap_words import gap_words
 from console.tui.sparkline import sparkline
 from console.tui.text_format import visible
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
-    from console.triage import Gap, LiveRun, Need, Triage
+    from console.triage import LiveRun, Need, Triage
 
+INDENT_CELLS: Final = 2
 NEED_COLUMNS: Final = (("", "<", 1), ("", "<", 32), ("", "<", 12), ("", "<", 70), ("", "<", 60))
 LIVE_COLUMNS: Final = (
     ("", "<", 7),
@@ -69,10 +71,10 @@ def key_named(needs: Sequence[Need], name: str) -> str:
 def print_triage(found: Triage) -> None:
     """All of it for people."""
     print(f"needs you {found.need_count}" if found.need_count else "nothing needs you")
-    output_table([need_cells(need, found.now_s) for need in found.needs], NEED_COLUMNS)
+    output.print_cells([need_cells(need, found.now_s) for need in found.needs], NEED_COLUMNS, indent_cells=INDENT_CELLS)
     left_out(found.need_count - len(found.needs))
     print(f"\nrunning {found.live_count}" if found.live_count else "\nnothing runs")
-    output_table([live_cells(run, found.now_s) for run in found.live], LIVE_COLUMNS)
+    output.print_cells([live_cells(run, found.now_s) for run in found.live], LIVE_COLUMNS, indent_cells=INDENT_CELLS)
     left_out(found.live_count - len(found.live))
     if found.ended:
         since = text_format.clock(found.absence.since_s, found.now_s)
@@ -89,7 +91,7 @@ def print_triage(found: Triage) -> None:
             how = visible(row.cause) if row.state != "finished" or row.cause else gap_words(run.gap)
             number = "-" if value is None else text_format.number(value)
             rows.append([row.label, visible(row.name), row.state, number, text_format.duration(took_s), how])
-        output_table(rows, ENDED_COLUMNS)
+        output.print_cells(rows, ENDED_COLUMNS, indent_cells=INDENT_CELLS)
         left_out(found.ended_count - len(found.ended))
     if found.waiting:
         print(f"\nqueue {found.waiting_count}")
@@ -99,7 +101,7 @@ def print_triage(found: Triage) -> None:
             in_s = "n/a" if starts_s is None else f"~{text_format.duration(max(0.0, starts_s - found.now_s))}"
             name, reason = visible(waiting.name), visible(waiting.reason)
             rows.append([f"r{waiting.no}", name, waiting.state, in_s, reason])
-        output_table(rows, WAITING_COLUMNS)
+        output.print_cells(rows, WAITING_COLUMNS, indent_cells=INDENT_CELLS)
         left_out(found.waiting_count - len(found.waiting))
 
 
@@ -125,30 +127,6 @@ def live_cells(run: LiveRun, now_s: float) -> list[str]:
         text_format.duration(took_s),
         left,
     ]
-
-
-def gap_words(gap: Gap | None) -> str:
-    """`-0.9? behind r214`; the `?` because it is one seed each."""
-    if gap is None:
-        return "ok"
-    if gap.ahead is None:
-        return f"level with r{gap.best_no}"
-    sign = "+" if gap.value > 0 else "-"
-    side = "ahead of" if gap.ahead else "behind"
-    return f"{sign}{text_format.number(abs(gap.value), 6)}? {side} r{gap.best_no}"
-
-
-def output_table(rows: Sequence[Sequence[str]], columns: Sequence[tuple[str, str, int]]) -> None:
-    """Rows without a head, as wide as the terminal allows."""
-    if not rows:
-        return
-    widths = [
-        min(most, max(text_format.cell_width(row[position]) for row in rows))
-        for position, (_, _, most) in enumerate(columns)
-    ]
-    width = output.terminal_width()
-    for row in rows:
-        print(f"  {output.line_of(row, widths, width - 2, columns)}")
 
 
 def left_out(count: int) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from console.protocol import LIVE_STATES
+from console.tui.gap_words import gap_words
 from console.tui.run_cells import arrowed, elapsed_s, outcome_text, tail
 from console.tui.sections import Row, Section, width_of
 from console.tui.sparkline import sparkline
@@ -290,16 +291,6 @@ def best_of(metric: MetricSummary | None) -> float | None:
     if metric is None:
         return None
     return metric.best if metric.best is not None else metric.last
-
-
-def gap_words(gap: Gap | None) -> str:
-    """`-0.9? behind r214`."""
-    if gap is None:
-        return "ok"
-    if gap.ahead is None:
-        return f"level with r{gap.best_no}"
-    sign = "+" if gap.value > 0 else "-"
-    return f"{sign}{number(abs(gap.value), 6)}? {'ahead of' if gap.ahead else 'behind'} r{gap.best_no}"
 
 
 def queue_section(triage: Triage, now_s: float, look: Look) -> Section:
