@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from console.daemon import asking, foreign, launch, pause, run_params
+from console.daemon.begun import Begun
 from console.daemon.captures import Captures
 from console.daemon.catching_up import AT_ONCE, POINTS_AT_ONCE, CatchingUp, may_be_alive
 from console.daemon.command_journal import CommandJournal
@@ -90,6 +91,7 @@ class Keeper:
             self.captures.is_pending,
         )
         self.scheduler = Scheduler(home, lambda: self._cursor, report, registry.ask_trust)
+        self._begun = Begun(home, self.scheduler)
         self._enqueuer = Enqueuer(home, self.record, self.data_life, lambda: self._index, registry.around)
         self.commands = RunCommands(
             home,
@@ -98,6 +100,7 @@ class Keeper:
             self.scheduler,
             self.captures,
             self._watched,
+            self._begun,
             lambda: self._cursor,
             self._move_queue_on,
         )
@@ -179,6 +182,9 @@ class Keeper:
 
     def _look_at_queue(self) -> dict[str, dict[str, Any]]:
         """Start what may start and end what never will; returns what the index should say."""
+        for each in self._begun.take_claimed():
+            run_dir = paths.run_dir(self.home, each.id)
+            self._watched[each.id] = WatchedRun(each, run_dir, "queued", captures=self.captures)
         found = self.scheduler.round()
         self._queue_has_more = found.more
         for admission in found.starts:
@@ -218,6 +224,7 @@ class Keeper:
             if not isinstance(watched, foreign.ForeignRun) and may_be_alive(paths.run_dir(self.home, run_id)):
                 self.scheduler.started(watched.spec)
         fill_queue(self.home, found, self.scheduler, states)
+        self._begun.expect(found.waiting)
         self.catching_up.expect(self._watched)
         if len(found.unknown) > AT_ONCE:
             ended = {*found.packed, *(each.id for each in found.unknown)} & self._watched.keys()

@@ -175,6 +175,12 @@ def record_loss(run_dir: str, attempt: int, loss: Loss, *, sync: bool = True) ->
         paths.write_atomically(path, json.dumps(verdict).encode(), sync=sync)
 
 
+def ask_to_end(run_dir: str, actor: str) -> None:
+    """Leave word for the supervisor of a run, also for one that claims it later. Raises OSError."""
+    note = {"format": spec.FORMAT, "actor": actor, "at_s": time.time()}
+    paths.write_atomically(f"{run_dir}/stop.json", json.dumps(note).encode())
+
+
 def set_aside(run_dir: str, facts: Facts, delay_s: float) -> None:
     """Decide on another attempt: keep how this one ended. Raises OSError."""
     end = facts.reconciled if facts.reconciled is not None else facts.status

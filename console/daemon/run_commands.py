@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
-from console.daemon import adoption
+from console.daemon import adoption, launch
 from console.daemon.http import RefusedError
 from console.daemon.watched import WatchedRun
 from console.jobs import reconcile, spec
@@ -17,6 +16,7 @@ from store.run_files import size_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
+    from console.daemon.begun import Begun
     from console.daemon.captures import Captures
     from console.daemon.data_life import Record
     from console.daemon.enqueueing import Enqueuer
@@ -37,6 +37,7 @@ class RunCommands:
         scheduler: Scheduler,
         captures: Captures,
         watched: MutableMapping[str, WatchedRun],
+        begun: Begun,
         cursor: Callable[[], Cursor],
         look_at_queue: Callable[[], None],
     ) -> None:
@@ -47,6 +48,7 @@ class RunCommands:
         self._scheduler = scheduler
         self._captures = captures
         self._watched = watched
+        self._begun = begun
         self._cursor = cursor
         self._look_at_queue = look_at_queue
 
@@ -157,12 +159,14 @@ class RunCommands:
         return run_id in self._watched
 
     def _end(self, run_id: str, actor: str) -> None:
-        if self._scheduler.stop(run_id, actor):
-            return
-        watched = self._watched[run_id]
-        content = json.dumps({"format": spec.FORMAT, "actor": actor, "at_s": time.time()}).encode()
-        paths.write_atomically(f"{watched.run_dir}/stop.json", content)
-        watched.stop_signalled = False
+        watched = self._watched.get(run_id)
+        if watched is not None or run_id in self._begun:
+            # Where it waits too: should a supervisor claim it this very moment, that one finds the note and ends it.
+            launch.ask_to_end(watched.run_dir if watched is not None else paths.run_dir(self._home, run_id), actor)
+        if watched is not None:
+            watched.stop_signalled = False
+        else:
+            self._scheduler.stop(run_id, actor)
 
     def _states_of(self, run_ids: Iterable[str]) -> dict[str, str]:
         wanted = sorted(set(run_ids))

@@ -130,6 +130,11 @@ class Scheduler:
         """A run counts as live from now on."""
         self.live[spec.id] = Live(spec, time.monotonic())
 
+    def take_out(self, spec: Spec) -> None:
+        """A run waits no more: it starts."""
+        self._let_go(spec.id)
+        self.started(spec)
+
     def spec_of(self, run_id: str) -> Spec:
         """What was asked of a run that waits."""
         return self._specs[run_id]
@@ -298,8 +303,7 @@ class Scheduler:
             spec = self._specs[each.id]
             given = self.devices.give(each.id, each.wants.devices, in_hand or [])
             found.starts.append(Admission(spec, each.attempt, given))
-            self._let_go(each.id)
-            self.started(spec)
+            self.take_out(spec)
         for lease in in_hand or []:
             lease.close()
 

@@ -287,6 +287,8 @@ class WatchedRun:
             if self.launch_count >= LAUNCHES_MAX:
                 said = launch.last_line(f"{self.run_dir}/supervisor.log")
                 loss = Loss("failed", "not_started", f"its supervisor could not start: {said}")
+                # One of them may still come, from a file system that hung: it must run nothing then.
+                launch.ask_to_end(self.run_dir, "footplate, which had given up waiting for a supervisor")
                 launch.record_loss(self.run_dir, attempt, loss)
                 return
         self.start(attempt)
