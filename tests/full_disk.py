@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -25,7 +25,7 @@ from console.daemon.keeper import Keeper
 from console.daemon.registry import Registry
 from console.jobs import spec
 from store import database, paths
-from tests.support import Home, opened_home, wait_until
+from tests.support import WAIT_S, Home, opened_home, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,9 @@ sys.exit(4)
 """
 """Writes one point after the other, waits while it cannot, and notes outside how many were taken."""
 
+SQUEEZE_BYTES: Final = 32 << 10
+SQUEEZE_INTERVAL_S: Final = 0.25
+
 
 def fill(disk: Path, *, leave_bytes: int = 0) -> Path:
     """Take all the room there is."""
@@ -62,6 +65,27 @@ def fill(disk: Path, *, leave_bytes: int = 0) -> Path:
                         break
                     file.write(b"\1" * size)
     return ballast
+
+
+def squeeze(disk: Path, ballast: Path, met: Callable[[], bool]) -> None:
+    """Take the rest of the room little by little until a write of the store has met the full disk.
+
+    The job would use it up too, but only as fast as the machine lets it. Where the store gets along with the very
+    last of the room and the job waits, a little is given back, so that both write on.
+    """
+    deadline_s = time.monotonic() + WAIT_S
+    next_s = 0.0
+    while not met():
+        now_s = time.monotonic()
+        assert now_s < deadline_s, f"{free_bytes(disk)} bytes left, and nothing has met the full disk"
+        if now_s >= next_s:
+            next_s = now_s + SQUEEZE_INTERVAL_S
+            with contextlib.suppress(OSError), open(ballast, "ab", buffering=0) as file:
+                if free_bytes(disk) < SQUEEZE_BYTES:
+                    file.truncate(file.tell() - 2 * SQUEEZE_BYTES)
+                else:
+                    file.write(b"\1" * SQUEEZE_BYTES)
+        time.sleep(0.02)
 
 
 def free_bytes(disk: Path) -> int:
@@ -204,7 +228,7 @@ def survive(keeper: Keeper, disk: Path, outside: Path, points: Callable[[], int]
     for left_kib in (400, 300, 550, 200, 700, 100, 850, 450):
         ballast = fill(disk, leave_bytes=left_kib << 10)
         try:
-            wait_until(lambda: "store is paused" in keeper.notice)
+            squeeze(disk, ballast, lambda: "store is paused" in keeper.notice)
             wait_until(lambda: points() > 1000)  # what was there can be read, though nothing can be written
             assert keeper.alive
         finally:
