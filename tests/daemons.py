@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from console.client import Client
 from store import identity
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.support import Home
 
 NOBODY = 65534
@@ -32,6 +31,18 @@ def daemons_of(home: Home) -> list[int]:
                 if b"console.daemon" in words and os.fsencode(home.path) in words:
                     found.append(int(name))
     return found
+
+
+def ask_at_once(home: Home, count: int, argv: list[str]) -> list[str]:
+    """What so many processes of a command say that are started together; each must succeed."""
+    environment, pipe = home.environment(), subprocess.PIPE
+    clients = [subprocess.Popen(argv, env=environment, stdout=pipe, stderr=pipe, text=True) for _ in range(count)]
+    answers = []
+    for client in clients:
+        said, complaint = client.communicate()
+        assert client.returncode == 0, complaint
+        answers.append(said)
+    return answers
 
 
 def pid_of_daemon(home: Home) -> int:

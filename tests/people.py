@@ -6,9 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from store import database
+from tests.support import PastRun
 
 if TYPE_CHECKING:
     from tests.support import Home
+
+
+def with_ended_runs(home: Home) -> Home:
+    """The home with three runs that have ended."""
+    for no in (1, 2, 3):
+        home.write_run(PastRun(no=no, name=f"train{no}.py"))
+    for no in (1, 2, 3):
+        home.wait_ended(f"r{no}")
+    return home
 
 
 def commands(home: Home) -> list[dict[str, Any]]:

@@ -60,8 +60,12 @@ class Terminal:
         except OSError:
             return b""
         self.written += data
-        self._stream.feed(data)
+        self.draw(data)
         return data
+
+    def draw(self, data: bytes) -> None:
+        """Put it on the screen."""
+        self._stream.feed(data)
 
     def read_until(self, accept: Callable[[Terminal], bool], timeout_s: float = 60.0) -> None:
         """Read until the screen is as wanted; fails with a picture of the screen when it never is."""

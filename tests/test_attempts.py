@@ -136,6 +136,23 @@ def rewrite(path: str, **changes: Any) -> None:
     paths.write_atomically(path, json.dumps(content | changes).encode())
 
 
+def cut_off(home: Home, run_id: str) -> None:
+    """Kill the supervisor and the command of a run that runs, while there is no daemon."""
+    running = home.wait_run(run_id, lambda detail: detail.row.state == "running" and detail.pid is not None)
+    home.end_daemon()
+    assert running.supervisor_pid is not None
+    assert running.pid is not None
+    os.kill(running.supervisor_pid, signal.SIGKILL)
+    os.kill(running.pid, signal.SIGKILL)
+
+
+def move_to_another_boot(run_dir: str) -> None:
+    """Have its supervisor recorded as that of an earlier boot."""
+    with open(f"{run_dir}/status.json", encoding="utf-8") as file:
+        supervisor = json.load(file)["supervisor"] | {"boot_id": "another-boot"}
+    rewrite(f"{run_dir}/status.json", supervisor=supervisor)
+
+
 def as_before_a_reboot(home: Home, **option_changes: Any) -> str:
     """A run that was enqueued in an earlier boot and never started."""
     run_id = home.python("import time; time.sleep(600)")
@@ -191,16 +208,9 @@ def test_a_held_run_can_be_stopped_and_only_a_held_one_released(home: Home) -> N
 @pytest.mark.parametrize("autoresume", [False, True])
 def test_an_attempt_after_a_reboot_waits_for_a_person_unless_told(home: Home, autoresume: bool) -> None:
     run_id = home.python("import time; time.sleep(600)", options=retrying(on=("interrupted",)))
-    running = home.wait_run(run_id, lambda detail: detail.row.state == "running" and detail.pid is not None)
-    home.end_daemon()
-    assert running.supervisor_pid is not None
-    assert running.pid is not None
-    os.kill(running.supervisor_pid, signal.SIGKILL)
-    os.kill(running.pid, signal.SIGKILL)
+    cut_off(home, run_id)
     run_dir = home.run_dir(run_id)
-    with open(f"{run_dir}/status.json", encoding="utf-8") as file:
-        supervisor = json.load(file)["supervisor"] | {"boot_id": "another-boot"}
-    rewrite(f"{run_dir}/status.json", supervisor=supervisor)
+    move_to_another_boot(run_dir)
     with open(f"{run_dir}/spec.json", encoding="utf-8") as file:
         spec = json.load(file)
     rewrite(
@@ -218,27 +228,15 @@ def test_an_attempt_after_a_reboot_waits_for_a_person_unless_told(home: Home, au
 
 def test_an_interrupted_run_without_retry_says_so(home: Home) -> None:
     run_id = home.python("import time; time.sleep(600)")
-    running = home.wait_run(run_id, lambda detail: detail.row.state == "running" and detail.pid is not None)
-    home.end_daemon()
-    assert running.supervisor_pid is not None
-    assert running.pid is not None
-    os.kill(running.supervisor_pid, signal.SIGKILL)
-    os.kill(running.pid, signal.SIGKILL)
-    with open(f"{home.run_dir(run_id)}/status.json", encoding="utf-8") as file:
-        supervisor = json.load(file)["supervisor"] | {"boot_id": "another-boot"}
-    rewrite(f"{home.run_dir(run_id)}/status.json", supervisor=supervisor)
+    cut_off(home, run_id)
+    move_to_another_boot(home.run_dir(run_id))
     row = home.wait_ended(run_id).row
     assert (row.state, row.cause, row.cause_kind) == ("interrupted", "the machine was rebooted", "reboot")
 
 
 def test_a_pid_that_was_given_to_somebody_else_is_not_the_command(home: Home) -> None:
     run_id = home.python("import time; time.sleep(600)")
-    running = home.wait_run(run_id, lambda detail: detail.row.state == "running" and detail.pid is not None)
-    home.end_daemon()
-    assert running.supervisor_pid is not None
-    assert running.pid is not None
-    os.kill(running.supervisor_pid, signal.SIGKILL)
-    os.kill(running.pid, signal.SIGKILL)
+    cut_off(home, run_id)
     me = identity.identify(os.getpid())
     assert me is not None
     # Our own pid, with the start time of the process that had it before.

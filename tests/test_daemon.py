@@ -13,25 +13,13 @@ from pathlib import Path
 import pytest
 
 from store import paths
-from tests.daemons import assert_one_sentence, daemons_of, is_gone, pid_of_daemon, sleeping_run
+from tests.daemons import ask_at_once, assert_one_sentence, daemons_of, is_gone, pid_of_daemon, sleeping_run
 from tests.support import FOOTPLATE, Home, wait_until
 
 
 def test_twelve_clients_at_once_start_one_daemon_and_are_all_answered(home: Home) -> None:
-    clients = [
-        subprocess.Popen(
-            [FOOTPLATE, "ps", "--json"],
-            env=home.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(12)
-    ]
-    for client in clients:
-        said, complaint = client.communicate()
-        assert client.returncode == 0, complaint
-        assert json.loads(said)["rows"] == []
+    answers = ask_at_once(home, 12, [FOOTPLATE, "ps", "--json"])
+    assert [json.loads(answer)["rows"] for answer in answers] == [[]] * 12
     wait_until(lambda: daemons_of(home) == [home.daemon_pid()])
 
 

@@ -22,6 +22,7 @@ from console import daemon_process
 from console.client import Client, DaemonUnavailable
 from console.version import VERSION, is_newer, release_of
 from store import identity, paths
+from tests.daemons import ask_at_once
 from tests.support import FOOTPLATE, Home, wait_until
 
 if TYPE_CHECKING:
@@ -309,20 +310,8 @@ def test_a_route_that_an_older_daemon_does_not_know_is_asked_again_at_the_newer_
 
 def test_twelve_newer_clients_at_once_leave_one_newer_daemon(home: Home, newer: Path) -> None:
     run_id, pid = running(home)
-    clients = [
-        subprocess.Popen(
-            [str(newer), "-I", "-m", "console", "ps", "--json"],
-            env=home.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(12)
-    ]
-    for client in clients:
-        said, complaint = client.communicate()
-        assert client.returncode == 0, complaint
-        assert run_id in said
+    answers = ask_at_once(home, 12, [str(newer), "-I", "-m", "console", "ps", "--json"])
+    assert all(run_id in answer for answer in answers)
     assert status_of(home)["version"] == "99.0.1"
     detail = home.client().run(run_id)
     assert (detail.row.state, detail.pid) == ("running", pid)

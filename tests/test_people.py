@@ -12,8 +12,8 @@ import pytest
 from console.client import DaemonRefused
 from console.protocol import Note
 from store import database
-from tests.people import commands, index_tables, texts
-from tests.support import FOOTPLATE, PastRun
+from tests.people import commands, index_tables, texts, with_ended_runs
+from tests.support import FOOTPLATE
 from tests.tui.stand_in_runs import make_run
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def runs(home: Home) -> Home:
-    """A home with three runs that have ended."""
-    for no in (1, 2, 3):
-        home.write_run(PastRun(no=no, name=f"train{no}.py"))
-    for no in (1, 2, 3):
-        home.wait_ended(f"r{no}")
-    return home
+    return with_ended_runs(home)
 
 
 def rows(home: Home, *arguments: str) -> list[str]:

@@ -19,7 +19,7 @@ from console.client import Client, DaemonUnavailable, request_id
 from console.daemon.command_journal import CommandJournal
 from store import additions, database
 from store.ingest import Index
-from tests.people import commands, index_tables, texts
+from tests.people import commands, index_tables, texts, with_ended_runs
 from tests.support import PastRun, opened_home, wait_until
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ RUN_A, RUN_B = PastRun(no=1).id, PastRun(no=2).id
 
 @pytest.fixture
 def runs(home: Home) -> Home:
-    """A home with three runs that have ended."""
-    for no in (1, 2, 3):
-        home.write_run(PastRun(no=no, name=f"train{no}.py"))
-    for no in (1, 2, 3):
-        home.wait_ended(f"r{no}")
-    return home
+    return with_ended_runs(home)
 
 
 def everything(home: Home) -> list[tuple[RunRow, tuple[Note, ...]]]:

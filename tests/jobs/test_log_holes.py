@@ -5,27 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import pytest
-
 from console.daemon import log_files
 from store import derive
-from tests.jobs.limited_logs import LINE_BYTES, MIB, Log, can_punch, hole_of, punched
+from tests.jobs.limited_logs import LINE_BYTES, MIB, Log, hole_of, punched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from console.protocol import LogLine
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    """An empty log."""
-    made = Log(tmp_path)
-    if not can_punch(tmp_path):
-        pytest.skip(f"the file system of {tmp_path} cannot give back the middle of a file")
-    yield made
-    made.close()
 
 
 def test_a_hole_is_one_line_forward_backward_and_in_pages_of_any_size(log: Log) -> None:

@@ -16,7 +16,7 @@ import pytest
 from console.daemon import log_files
 from console.jobs.log_limit import HEAD_BYTES, LogLimit, end_of_log_record
 from store import journal
-from tests.jobs.limited_logs import LINE, LINE_BYTES, MIB, Log, can_punch, hole_of
+from tests.jobs.limited_logs import LINE, LINE_BYTES, MIB, Log, hole_of
 from tests.support import wait_until
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support import Home
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    """An empty log."""
-    made = Log(tmp_path)
-    if not can_punch(tmp_path):
-        pytest.skip(f"the file system of {tmp_path} cannot give back the middle of a file")
-    yield made
-    made.close()
 
 
 def test_a_log_of_64_mib_limited_to_16_takes_16_with_head_tail_and_offsets_intact(log: Log) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -17,20 +15,8 @@ from console.tui.chart_view import SMOOTHINGS, ChartView, nearest
 from console.tui.run_charts import chart_of, cursor_xs, short
 from console.tui.widgets.chart_grid import fitting, shape
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MOVES = st.lists(st.sampled_from(["+", "-", "<", ">", "0"]), max_size=30)
 FINITE = st.floats(-1e9, 1e9)
-
-
-@pytest.fixture
-def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def moved(view: ChartView, extent: tuple[float, float], move: str) -> ChartView:

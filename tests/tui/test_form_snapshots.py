@@ -8,9 +8,9 @@ import pytest
 
 from tests.tui.pilots import Clock, opened, press
 from tests.tui.test_enqueueing_forms import box_with_jobs, replace_text
-from tests.tui.test_snapshots import SIZES, compare_both, in_utc
+from tests.tui.test_snapshots import SIZES, compare_both
 
-__all__ = ["in_utc"]
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 @pytest.mark.parametrize("size", SIZES[:2])

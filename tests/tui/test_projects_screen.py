@@ -12,12 +12,12 @@ from tests.tui.pilots import Clock, opened, press, run, screen_text
 from tests.tui.project_boxes import box_of_projects, project
 from tests.tui.stand_in import Box, example_box
 from tests.tui.stand_in_runs import NOW_S
-from tests.tui.test_snapshots import SIZES, compare_both, in_utc
+from tests.tui.test_snapshots import SIZES, compare_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["in_utc"]
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ writes them anew. Forms are in test_form_snapshots.py."""
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from tests.tui.pilots import QUICK, Clock, opened, paint_in_256_colours, press, 
 from tests.tui.stand_in import Box, example_box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from textual.pilot import Pilot
@@ -27,18 +25,9 @@ if TYPE_CHECKING:
     from console.tui.app import FootplateApp
     from console.tui.terminal import TerminalProfile
 
+pytestmark = pytest.mark.usefixtures("in_utc")
 SIZES = [(80, 24), (120, 40), (200, 60)]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@pytest.fixture(autouse=True)
-def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Moments are shown in local time."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def picture(app: FootplateApp) -> str:

@@ -21,7 +21,7 @@ from tests.terminal import Terminal
 from tests.tui.pilots import Clock, opened, press, run, screen_lines, screen_text
 from tests.tui.stand_in import example_box
 from tests.tui.test_acts import notices
-from tests.tui.test_snapshots import in_utc, picture
+from tests.tui.test_snapshots import picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from tests.support import Home
 
-__all__ = ["in_utc"]
 TEXT_CONTRAST = 4.5
 """WCAG 2, level AA, for text."""
 GLYPH_CONTRAST = 3.0

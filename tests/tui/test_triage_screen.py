@@ -20,13 +20,13 @@ from console.tui.widgets.section_list import SectionList
 from tests.recorded import compare_screen
 from tests.tui.pilots import QUICK, Clock, opened, press, run, screen_lines, screen_text, settle, until
 from tests.tui.stand_in import Box, example_box
-from tests.tui.test_snapshots import SIZES, compare_both, in_utc, picture
+from tests.tui.test_snapshots import SIZES, compare_both, picture
 from tests.tui.triage_boxes import triage_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["in_utc"]
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 @pytest.mark.parametrize("size", SIZES)
