@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
@@ -59,9 +60,9 @@ class ChartWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._strips: list[Strip] = []
 
+    @abstractmethod  # held by mypy alone: Textual's metaclass is no ABCMeta
     def build(self) -> list[Strip]:
         """All rows of the widget."""
-        raise NotImplementedError
 
     def redraw(self) -> None:
         """Draw anew; only screen lines that differ from before are sent again."""
