@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 LEVEL: Final = 6
 CHUNK_BYTES: Final = 1 << 20
 DAMAGE: Final = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+MISPLACED: Final = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
+"""A member without its folder, with a file in place of it, or there twice."""
 
 
 class ArchiveError(Exception):
@@ -230,17 +233,29 @@ def extract(
             raise ArchiveError(f"{path} holds a member named {info.name!r}: it was not made by footplate")
         place = os.path.join(target, info.name)
         if info.isdir():
-            os.mkdir(place, 0o700)
+            with placing(path, info):
+                os.mkdir(place, 0o700)
             folders.append(info)
         elif info.issym():
             links.append(info)
         elif info.isreg():
-            os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
-            extract_file(tar, info, place, ending, sync=sync)
+            with placing(path, info):
+                os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)  # which may not be wanted itself
+                extract_file(tar, info, place, ending, sync=sync)
     for info in links:
-        os.symlink(info.linkname, os.path.join(target, info.name))
+        with placing(path, info):
+            os.symlink(info.linkname, os.path.join(target, info.name))
         os.utime(os.path.join(target, info.name), (info.mtime, info.mtime), follow_symlinks=False)
     return folders
+
+
+@contextlib.contextmanager
+def placing(path: str, info: tarfile.TarInfo) -> Iterator[None]:
+    """Make a member in its place. Raises ArchiveError where it has none: nobody else writes into a fresh folder."""
+    try:
+        yield
+    except MISPLACED as error:
+        raise ArchiveError(f"{path} is damaged: no place for {info.name!r}: {error.strerror}") from error
 
 
 def extract_file(
@@ -248,10 +263,7 @@ def extract_file(
 ) -> None:
     """One regular file with its holes, mode and time."""
     segments, source = segments_of(tar, info)
-    try:
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError as error:  # its folder comes before it in a whole pack
-        raise ArchiveError(f"the pack is damaged: {info.name!r} has no folder") from error
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         for offset, length in segments:
             source.seek(offset)

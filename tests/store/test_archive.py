@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,6 +134,50 @@ def test_a_damaged_pack_is_named_and_leaves_nothing_half_unpacked(packed_home: s
     with pytest.raises(ArchiveError, match="is damaged"):
         archive.unpack(packed_home, RUN, target)
     assert not os.path.exists(target)
+
+
+def written_by_hand(home: str, members: list[tarfile.TarInfo]) -> str:
+    """A pack of the run with these members, whose checksum is right; returns its path."""
+    path = archive.path_of(home, RUN)
+    os.makedirs(os.path.dirname(path), 0o700)
+    with tarfile.open(path, "w:gz") as tar:
+        for member in members:
+            tar.addfile(member)
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    """An empty member."""
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, "elsewhere" * (kind == tarfile.SYMTYPE)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("members", "misplaced"),
+    [
+        ([member("gone/inner", tarfile.DIRTYPE)], "gone/inner"),
+        ([member("gone/link", tarfile.SYMTYPE)], "gone/link"),
+        ([member("code"), member("code/capture.json")], "code/capture.json"),
+        ([member("code"), member("code/src/train.py")], "code/src/train.py"),
+        ([member("spec.json"), member("spec.json")], "spec.json"),
+        ([member("code", tarfile.DIRTYPE), member("code", tarfile.SYMTYPE)], "code"),
+    ],
+)
+def test_a_pack_with_a_member_that_has_no_place_is_named(
+    packed_home: str, members: list[tarfile.TarInfo], misplaced: str
+) -> None:
+    path = written_by_hand(packed_home, [member("derived.jsonl"), *members])
+    target = os.path.join(packed_home, "runs", f".new-{RUN}")
+    with pytest.raises(ArchiveError, match=f"^{path} is damaged: no place for '{misplaced}'"):
+        archive.unpack(packed_home, RUN, target)
+    assert not os.path.exists(target)
+
+
+def test_an_index_is_not_built_from_a_pack_with_a_file_twice(packed_home: str) -> None:
+    written_by_hand(packed_home, [member("spec.json"), member("spec.json")])
+    with pytest.raises(ArchiveError, match=r"no place for 'spec\.json'"), archive.index_source(packed_home, RUN):
+        raise AssertionError("taken for whole")
 
 
 def test_a_directory_that_changes_meanwhile_is_not_packed(packed_home: str) -> None:
