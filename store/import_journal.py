@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import fields
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from store import journal, journal_json
@@ -33,6 +34,8 @@ STRETCH_BYTES: Final = 8 << 20
 _NOT_FACTS: Final = ("points", "from_start")
 _FACTS: Final = tuple(each.name for each in fields(ForeignRun) if each.name not in _NOT_FACTS)
 _FACTS_SET: Final = frozenset(_FACTS)
+_values_of: Final = attrgetter(*_FACTS)
+_LAST: Final = itemgetter(MetricFinal._fields.index("last"))
 Facts: TypeAlias = dict[str, Any]
 """A run without its points, by the fields of `ForeignRun`. A metric is `[last, step, at_us, minimum, maximum, count]`;
 a last value that is not finite is a text that float() reads."""
@@ -65,11 +68,11 @@ def path_of(home: str, import_id: str) -> str:
 
 def facts_of(run: ForeignRun) -> dict[str, Any]:
     """A run without its points, as JSON can carry it."""
-    facts = {name: getattr(run, name) for name in _FACTS}
-    is_finite = math.isfinite
-    facts["metrics"] = {
-        key: list(final) if is_finite(final[0]) else encoded(final) for key, final in run.metrics.items()
-    }
+    facts = dict(zip(_FACTS, _values_of(run), strict=True))
+    finals = run.metrics.values()
+    # The sum of numbers of which one is not finite is not finite.
+    plain = math.isfinite(sum(map(_LAST, finals)))
+    facts["metrics"] = dict(zip(run.metrics, map(list if plain else encoded, finals), strict=True))
     facts["artifacts"] = [list(each) for each in run.artifacts]
     return facts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -37,8 +38,8 @@ class Taken(NamedTuple):
     facts: Facts
 
 
-def columns_of(taken: Taken) -> dict[str, Any]:
-    """The columns of a run that its tracker tells."""
+def columns_of(taken: Taken, primary: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a run that its tracker tells, and those that name its primary metric."""
     facts = taken.facts
     started_at_s, ended_at_s, written_at_s = facts["started_at_s"], facts["ended_at_s"], facts["written_at_s"]
     if ended_at_s is None and taken.state != "running":
@@ -46,7 +47,7 @@ def columns_of(taken: Taken) -> dict[str, Any]:
     key, params, path, group, command = (facts[name] for name in ("key", "params", "path", "group", "command"))
     name = facts["name"] or os.path.basename(path.rstrip("/")) or key
     texts = [name, taken.project, group, facts["tracker"], command, key]
-    texts += [f"{param}={value}" for param, value in params.items()]
+    texts += map("=".join, params.items())
     return {
         "id": taken.id,
         "no": taken.no,
@@ -74,6 +75,7 @@ def columns_of(taken: Taken) -> dict[str, Any]:
         "import_key": key,
         "import_signature": facts["signature"],
         "import_state": facts["said"],
+        **primary,
     }
 
 
@@ -96,7 +98,7 @@ def put_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
     ids = [each.id for each in runs]
     found = cursor.execute("select id from run where id in (select unnest($ids::varchar[]))", {"ids": ids}).fetchall()
     there = {run_id for (run_id,) in found}
-    rows = [columns_of(each) | primary for each, primary in zip(runs, _primaries(index, runs), strict=True)]
+    rows = list(map(columns_of, runs, _primaries(index, runs)))
     new = [row for row in rows if row["id"] not in there]
     if new:
         _insert(cursor, new)
@@ -119,8 +121,8 @@ def refresh_runs(cursor: Cursor, index: Index, runs: Sequence[Taken]) -> None:
     """How live runs that are here already stand, and where their metrics do. Raises duckdb.Error."""
     rows = []
     for taken, primary in zip(runs, _primaries(index, runs), strict=True):
-        columns = columns_of(taken)
-        rows.append((taken.id, {name: columns[name] for name in PASSING_COLUMNS} | primary))
+        columns = columns_of(taken, primary)
+        rows.append((taken.id, {name: columns[name] for name in (*PASSING_COLUMNS, *primary)}))
     update_runs(cursor, rows)
     # A metric that is told no more, because its file was replaced, goes with the next entry of the journal.
     insert_finals(cursor, index, [(each.no, each.facts["metrics"]) for each in runs], MOVE_ON)
@@ -152,7 +154,7 @@ def _insert(cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:
 
     names = list(rows[0])
     frame = pl.DataFrame(
-        [pl.Series(name, [row[name] for row in rows], getattr(pl, NUMBERS.get(name, "String"))) for name in names]
+        [pl.Series(name, map(itemgetter(name), rows), getattr(pl, NUMBERS.get(name, "String"))) for name in names]
     )
     listed = ", ".join(names)
     insert_frame(cursor, frame, f"insert into run ({listed}) select {listed} from frame")

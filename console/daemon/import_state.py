@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from store import import_journal, paths
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 
 FORMAT: Final = 1
+_STATE: Final = attrgetter("state")
+_TRACKER: Final = attrgetter("tracker")
 
 
 @dataclass(slots=True)
@@ -78,11 +82,6 @@ class Import:
 
 def row_of(found: Import) -> dict[str, Any]:
     """An import as JSON."""
-    states: dict[str, int] = {}
-    trackers: dict[str, int] = {}
-    for each in found.runs.values():
-        states[each.state] = states.get(each.state, 0) + 1
-        trackers[each.tracker] = trackers.get(each.tracker, 0) + 1
     return {
         "id": found.id,
         "root": found.root,
@@ -98,8 +97,8 @@ def row_of(found: Import) -> dict[str, Any]:
         "run_count": len(found.runs),
         "joined_count": len(found.joined),
         "twin_count": len(found.twins),
-        "by_state": states,
-        "by_tracker": trackers,
+        "by_state": dict(Counter(map(_STATE, found.runs.values()))),
+        "by_tracker": dict(Counter(map(_TRACKER, found.runs.values()))),
         "elsewhere": sorted(set(found.elsewhere.values())),
         "elsewhere_count": len(found.elsewhere),
         "stopped": found.stopped,

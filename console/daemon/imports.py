@@ -37,6 +37,8 @@ FIRST_RUNS: Final = 100
 """The first rows of an import do not wait for so many."""
 COMMIT_AFTER_S: Final = 0.5
 """What a look finds waits no longer than that, when the look takes longer."""
+SHOW_EVERY_S: Final = 0.1
+"""How often it is told how far imports are, while they read on."""
 TIME_EVERY_S: Final = 15.0
 """How often runs are looked for that have become stale."""
 REST_AFTER_S: Final = 30.0
@@ -78,7 +80,7 @@ class Imports:
         self._inbox: queue.Queue[Callable[[], None]] = queue.Queue(COMMANDS_MAX)
         self._wakers = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._ending = False
-        self._time_s = self._own_s = 0.0
+        self._time_s = self._own_s = self._shown_s = 0.0
         self._own_alive = False
         """Runs of ours were alive at the last look: what they wrote last is to be read."""
         self._rows: tuple[dict[str, Any], ...] = ()
@@ -275,10 +277,12 @@ class Imports:
             self._time_s = time.monotonic()
             for found in self._imports.values():
                 import_taking.let_time_pass(found)
-        self._show()
+        # While more comes, counting thousands for every few of them would take a tenth of the time.
+        if time.monotonic() - self._shown_s > SHOW_EVERY_S or not self._listen(0.0):
+            self._show()
 
-    def _listen(self, patience_s: float) -> None:
-        """Wait until readers say something, or there is something to do; take off what they say."""
+    def _listen(self, patience_s: float) -> bool:
+        """Wait until readers speak, or there is something to do, and take off what they say; whether they did."""
         processes = [each.process for each in self._imports.values() if each.process is not None]
         by_descriptor = {each.descriptor: each for each in processes if each.listens}
         ready, _, _ = select.select([self._wakers[0], *by_descriptor], [], [], patience_s)
@@ -287,6 +291,7 @@ class Imports:
         for descriptor in ready:
             if descriptor in by_descriptor:
                 by_descriptor[descriptor].listen()
+        return any(descriptor in by_descriptor for descriptor in ready)
 
     def _start_readers(self) -> None:
         now_s = time.monotonic()
@@ -385,6 +390,7 @@ class Imports:
         found.committed = True
 
     def _show(self) -> None:
+        self._shown_s = time.monotonic()
         rows = tuple(row_of(each) for each in self._imports.values())
         if rows != self._rows:
             self._rows = rows
