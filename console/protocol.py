@@ -343,7 +343,7 @@ def pick(snapshot_type: type[Snapshot], data: dict[str, Json], **decoded: Any) -
     named_tuple: Any = snapshot_type
     values = data | decoded
     try:
-        made: Snapshot = named_tuple._make([values[key] for key in named_tuple._fields])
+        made: Snapshot = named_tuple._make(map(values.__getitem__, named_tuple._fields))
     except KeyError:  # of an older daemon: what it does not say has a default
         made = named_tuple(**{key: values[key] for key in named_tuple._fields if key in values})
     return made

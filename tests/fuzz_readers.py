@@ -66,7 +66,7 @@ def judge(run: ForeignRun) -> None:
     assert import_journal.facts_of(import_journal.run_of(facts)) == facts
     at_s, now_s = facts["written_at_s"], time.time()
     assert standing(facts["said"], facts["tracker"], at_s, now_s, facts["exit_code"]).state
-    assert columns_of(Taken("", 1, "", "", "", "finished", "", facts))
+    assert columns_of(Taken("", 1, "", "", "", "finished", "", facts), {})
     times = [run.started_at_s, run.ended_at_s, run.written_at_s]
     assert all(at_s is None or abs(at_s) < TIME_LIMIT_S for at_s in times), "a time is none"
     texts = [run.name, run.group, run.note, *run.params.values(), *run.tags.values()]
