@@ -64,6 +64,15 @@ def test_json_has_the_columns_that_are_named(three: Home) -> None:
     assert json.loads(three.footplate("export", "--format", "json", "--state", "running").stdout) == []
 
 
+def test_a_column_whose_name_has_a_comma_or_a_backslash_is_named_with_backslashes(home: Home) -> None:
+    run = PastRun(no=1, params={"betas=(0.9,0.99)": "on", "a\\b": "c"})
+    home.write_run(run)
+    home.wait_ended(run.id)
+    asked = ("export", "--format", "json", "--columns", r"run,params.betas=(0.9\,0.99),params.a\\b")
+    [found] = json.loads(home.footplate(*asked).stdout)
+    assert found == {"run": "r1", "params.betas=(0.9,0.99)": "on", "params.a\\b": "c"}
+
+
 def test_the_best_of_a_metric_goes_by_what_was_pinned(three: Home) -> None:
     asked = ("export", "--format", "csv", "--columns", "run,run,best,metrics.loss.best", "r1")
     assert three.footplate(*asked).stdout == "run,best,metrics.loss.best\nr1,1.0,1.0\n"

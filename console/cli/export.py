@@ -29,7 +29,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--filter", default="", metavar="QUERY", help="only runs that fit, as of `footplate runs`")
     parser.add_argument("--state", default="", help="only these states, separated by commas")
     parser.add_argument(
-        "--columns", default="", metavar="A,B", help="such as run,state,params.lr,metrics.loss,metrics.auc.best"
+        "--columns",
+        default="",
+        metavar="A,B",
+        help="such as run,state,params.lr,metrics.loss,metrics.auc.best; a backslash goes before a comma in a name",
     )
     parser.add_argument("--json", action="store_true", help="everything about the runs, as JSON")
     parser.add_argument("--csv", action="store_true", help="the points of their metrics only, as CSV")

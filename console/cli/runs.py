@@ -29,7 +29,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FIELD",
         help="order by a fact, a param or a metric, such as duration, lr or 'best(val/acc)' (default: started)",
     )
-    parser.add_argument("--columns", metavar="LIST", help="such as 'param:lr,metric:val/acc:best,duration'")
+    parser.add_argument(
+        "--columns",
+        metavar="LIST",
+        help="such as 'param:lr,metric:val/acc:best,duration'; a backslash goes before a comma in a key",
+    )
     parser.add_argument("--view", metavar="NAME", help="filter, order and columns of a saved view")
     parser.add_argument("--reverse", action="store_true", help="smallest, or oldest, first")
     parser.add_argument("-n", "--limit", type=int, default=20, help="how many (default: %(default)s)")

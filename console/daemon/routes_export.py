@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from console.daemon.http import RefusedError, guarded
 from console.daemon.references import run_named
+from console.run_columns import split
 from store import export, run_export
 from store.queries.run_page import numbers_of
 
@@ -54,7 +55,7 @@ class ExportRoutes:
         form = query.get("format", "csv")
         if form not in MEDIA_TYPES:
             raise RefusedError(400, f"no export format {form!r}", f"one of: {', '.join(MEDIA_TYPES)}")
-        names = [name for name in query.get("columns", "").split(",") if name]
+        names = [name for name in split(query.get("columns", "")) if name]
 
         def prepare() -> Plan:
             with self._database.reading() as cursor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from console.tui.screens.beside import BesideScreen
 from tests.tui.pilots import opened, press, screen_text
 from tests.tui.stand_in import Box, example_box
@@ -28,6 +30,22 @@ def test_two_marked_runs_stand_side_by_side_and_equal_params_come_on_demand() ->
             assert "adam" in screen_text(app)
             await press(pilot, "escape")
             assert app.front.scope == "runs"
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize(
+    ("params", "words"), [({"lr": "0.1"}, "every param differs"), ({}, "these runs have no params")]
+)
+def test_where_no_param_is_equal_the_key_that_shows_those_says_so(params: dict[str, str], words: str) -> None:
+    async def drive() -> None:
+        runs = [make_run(no, f"n{no}", params={key: value * no for key, value in params.items()}) for no in (1, 2)]
+        async with opened(Box(runs), size=(80, 24)) as (app, pilot):
+            await press(pilot, "space", "space", "b")
+            assert isinstance(app.screen, BesideScreen)
+            assert words not in screen_text(app)
+            await press(pilot, "d")
+            assert words in screen_text(app)
 
     asyncio.run(drive())
 

@@ -262,7 +262,7 @@ def test_keys_on_nothing_say_so() -> None:
     async def test(box: Box, app: Any, pilot: Any, clock: Clock) -> None:  # noqa: ARG001
         assert "nothing does" in screen_text(app)
         await press(pilot, "enter", "a", "x", "R", "L", "y", "j", "G")
-        assert "nothing under the cursor" in screen_text(app)
+        assert "nothing here can be marked as seen" in screen_text(app)
         assert "there is no run under the cursor" in screen_text(app)
         assert box.posted == []
 

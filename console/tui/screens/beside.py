@@ -128,6 +128,8 @@ class BesideScreen(FootplateScreen):
         """Show the params that are the same in all runs, or hide them."""
         self._with_equal = not self._with_equal
         self._show()
+        if self._sides is not None and all(line.differs for line in self._sides.params):
+            self.say("every param differs" if self._sides.params else "these runs have no params")
 
     def action_back(self) -> None:
         """Back to the table."""

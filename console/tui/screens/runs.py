@@ -261,7 +261,7 @@ class RunsScreen(FootplateScreen):
         if len(runs) < 2 and (row := self.run_under_cursor) is not None:
             runs.setdefault(row.id, row)
         if len(runs) < 2:
-            self.say("mark two runs or more with space, then b puts them side by side")
+            self.say("mark two runs with space, then b")
             return
         self.app.push_screen(BesideScreen(self.session, tuple(runs.values())))
 

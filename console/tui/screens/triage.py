@@ -268,7 +268,7 @@ class TriageScreen(FootplateScreen):
         """Take the row off the list of this person."""
         need = self.need_under_cursor
         if need is None:
-            self.say("there is nothing under the cursor that can be marked as seen")
+            self.say("nothing here can be marked as seen")
             return
         if not need.dismissable:
             self.say(f"{need.subject}: it goes by itself once it is mended")
