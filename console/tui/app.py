@@ -199,6 +199,8 @@ class FootplateApp(GuardedApp):
             self._untouched = False
         if isinstance(event, events.Key) and not event.is_forwarded:
             type_ahead.aim(event, self.focused or self.screen)
+            if isinstance(self.screen, FootplateScreen):
+                self.screen.answer_at_once()
         await super().on_event(event)
 
     def on_unmount(self) -> None:

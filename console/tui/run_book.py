@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from console.tui.run_cells import long_name, ticks
 from console.tui.table_columns import NOTHING_SEEN, arrange, candidates, cell_of, has_params, seen_in
-from console.tui.table_layout import LazyRow
+from console.tui.table_layout import NO_CELL, LazyRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -133,19 +133,18 @@ class RunBook:
         keys = tuple(each.removeprefix("param:") for each in self.differing)
         with_params = not has_params(columns, self.chosen)
 
-        def cells(place: int) -> tuple[Cell, ...]:
-            row = rows[place]
-            made = []
-            for name in names:
-                if name == "name" and with_params:
-                    made.append(long_name(row, keys, ascii_only=self._ascii_only))
-                    continue
-                sent = values.get(name)
-                value = row.params.get(name.removeprefix("param:")) if sent is None else sent[place]
-                made.append(cell_of(name, row, value, now_s, ascii_only=self._ascii_only))
-            return tuple(made)
+        def cell(row_place: int, place: int) -> Cell:
+            row = rows[row_place]
+            if place >= len(names):
+                return NO_CELL
+            name = names[place]
+            if name == "name" and with_params:
+                return long_name(row, keys, ascii_only=self._ascii_only)
+            sent = values.get(name)
+            value = row.params.get(name.removeprefix("param:")) if sent is None else sent[row_place]
+            return cell_of(name, row, value, now_s, ascii_only=self._ascii_only)
 
-        return columns, [LazyRow(row.id, partial(cells, place)) for place, row in enumerate(rows)]
+        return columns, [LazyRow(row.id, partial(cell, place)) for place, row in enumerate(rows)]
 
     def counts_seconds(self, offset: int) -> bool:
         """Whether a page holds a run whose duration grows."""

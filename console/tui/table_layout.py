@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from console.tui.text_format import cell_width, fit, visible
 
@@ -39,6 +39,9 @@ class Cell(NamedTuple):
     """A rich style; colours may be names of theme colours: "bold error", "text-muted"."""
 
 
+NO_CELL: Final = Cell("")
+
+
 @dataclass(frozen=True)
 class TableRow:
     """One row; its cells are in the order of the table's columns unless those say otherwise."""
@@ -46,28 +49,37 @@ class TableRow:
     key: str
     cells: tuple[Cell, ...]
 
+    def cell(self, place: int) -> Cell:
+        """The cell with this index; an empty one where the row has none."""
+        return self.cells[place] if place < len(self.cells) else NO_CELL
+
+    def looks_like(self, before: "Row | None") -> bool:
+        """Whether it is painted as that one was."""
+        return self == before
+
 
 class LazyRow:
-    """A row whose cells are made when somebody looks at them: of a page, most are never seen."""
+    """A row whose cells are made when somebody looks at them, which of most rows of a page nobody does."""
 
     __slots__ = ("_made", "_make", "key")
 
-    def __init__(self, key: str, make: Callable[[], tuple[Cell, ...]]) -> None:
+    def __init__(self, key: str, make: Callable[[int], Cell]) -> None:
         self.key = key
         self._make = make
-        self._made: tuple[Cell, ...] | None = None
+        self._made: dict[int, Cell] = {}
 
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """In the order of the table's columns unless those say otherwise."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+    def cell(self, place: int) -> Cell:
+        """The cell with this index."""
+        made = self._made.get(place)
+        if made is None:
+            made = self._made[place] = self._make(place)
+        return made
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LazyRow) and self.key == other.key and self.cells == other.cells
-
-    __hash__ = None  # type: ignore[assignment]
+    def looks_like(self, before: "Row | None") -> bool:
+        """Whether it is painted as that one was: only cells that somebody has looked at count."""
+        if not isinstance(before, LazyRow) or self.key != before.key or not before._made:
+            return False
+        return all(self.cell(place) == cell for place, cell in before._made.items())
 
 
 Row: TypeAlias = TableRow | LazyRow
@@ -94,6 +106,11 @@ class Layout:
     hidden_left: int
     """Columns that were scrolled out of sight."""
     hidden_right: int
+
+    @property
+    def used_cells(self) -> int:
+        """Where the last column ends."""
+        return self.slots[-1].start + self.slots[-1].width_cells if self.slots else GUTTER_CELLS - GAP_CELLS
 
 
 def lay_out(columns: Sequence[TableColumn], width_cells: int, skipped: int = 0) -> Layout:

@@ -50,6 +50,11 @@ class TerminalProfile:
     environment: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
     """What it was before the screens put their own settings into it, for runs that are started from them."""
 
+    @property
+    def over_line(self) -> bool:
+        """Whether frames are few, for the sake of what lies between."""
+        return self.frames_per_second < LOCAL_FRAMES_PER_SECOND
+
 
 def has_terminal() -> bool:
     """Input, output and errors are terminals: Textual draws on the error stream."""

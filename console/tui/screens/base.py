@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from console.tui.messages import MetricPinned, RequestFailed
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.protocol import Json, MetricSummary
     from console.tui.actions import Scope
+    from console.tui.session import Session
 
 WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
+ANSWER_S: Final = 0.5
+"""So long after a key its answer is waited for."""
 HEIGHT_CLASSES: Final = [(0, "-short"), (35, "-tall")]
 """From how many columns and lines on a screen has which class; the style sheet says what they mean."""
 
@@ -39,6 +43,11 @@ class FootplateScreen(ActsOnRuns):
         background: $background;
     }
     """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._answers_until_s = 0.0
+        self._painted_at_s = 0.0
 
     @property
     def project_name(self) -> str:
@@ -89,11 +98,28 @@ class FootplateScreen(ActsOnRuns):
         Textual lets the screen on top send again whatever changed below it, seen or not, and then asks the one below to
         paint everything whenever it wakes up, so that nothing would ever be still.
         """
+        self._painted_at_s = time.monotonic()
         if self.app.screen is self:
             super()._compositor_refresh()
         elif self.in_front:
             super()._compositor_refresh()
             self._repaint_required = False
+
+    def answer_at_once(self) -> None:
+        """A key was pressed: paint what it brings when it is there.
+
+        Textual waits for the next tick of its frame clock, as long again as all the rest takes. Over a line, where
+        frames are few on purpose, the first answer comes at once and those to keys that are held down at that pace.
+        """
+        self._answers_until_s = time.monotonic() + ANSWER_S
+
+    def on_idle(self) -> None:
+        """All messages are dealt with. Textual's own handler is called next and has nothing left to wait for."""
+        now_s = time.monotonic()
+        pause_s = 1 / self.session.profile.frames_per_second if self.session.profile.over_line else 0.0
+        owed = self._dirty_widgets or self._layout_required or self._scroll_required or self._repaint_required
+        if owed and now_s < self._answers_until_s and now_s - self._painted_at_s >= pause_s:
+            self._on_timer_update()
 
     def on_screen_resume(self) -> None:
         """Data may have changed while another screen was on top."""

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from console.tui.session import Session
     from console.tui.widgets.prompt import Prompt
 
+CURSOR_GLANCE_S: Final = 0.04
+"""Facts are shown once nobody holds a key down: rows that are only passed are not worth the painting."""
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
 COLUMNS_INTERVAL_S: Final = 10.0
@@ -82,6 +84,7 @@ class RunsScreen(FootplateScreen):
     def on_mount(self) -> None:
         """Prepare the pieces; the first data are asked for when the screen is shown."""
         self._rest = Pause(self, CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
+        self._glance = Pause(self, CURSOR_GLANCE_S, self._show_run)
         self._columns_pace = Pace(self, COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         self._open_default_view()
         table = self._table
@@ -218,9 +221,9 @@ class RunsScreen(FootplateScreen):
             self._table.invalidate()
 
     def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
-        """Show the facts at once, the curve when the cursor rests."""
+        """Show the facts when the cursor stops, the curve when it rests."""
         message.stop()
-        self._show_run()
+        self._glance.soon()
         self._rest.soon()
 
     def on_virtual_table_marks_changed(self, message: VirtualTable.MarksChanged) -> None:

@@ -52,7 +52,7 @@ class Facts(Widget):
         if facts != self._facts:
             lines_differ = len(facts) != len(self._facts)
             self._facts = facts
-            self.refresh(layout=lines_differ)
+            self.refresh(layout=lines_differ and self.styles.auto_dimensions)
 
     def render(self) -> RenderResult:
         """The facts that fit the height."""

@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.table_layout import Cell, Layout, Row, TableColumn, header_text, lay_out
+from console.tui.table_layout import Layout, Row, TableColumn, header_text, lay_out
 from console.tui.text_format import centred, fit
 from console.tui.theme import theme_style
 
@@ -45,17 +45,21 @@ class TablePainter:
         """One row; None for one that is not in memory."""
         base = self._component("virtual-table--cursor") if at_cursor else self._plain
         mark = ("*" if ascii_only else "●") if marked else " "
-        glyph = self._join(base, "the glyph")
-        segments = [Segment((">" if at_cursor else " ") + mark, glyph)]
+        segments = [Segment((">" if at_cursor else " ") + mark, self._join(base, "the glyph"))]
         if row is None:
             segments.append(Segment(" " + ("..." if ascii_only else "…"), self._join(base, "text-muted")))
-        else:
-            gap, ellipsis = Segment(" ", base), "~" if ascii_only else "…"
-            for slot in self.layout.slots:
-                cell = row.cells[slot.cell] if slot.cell < len(row.cells) else Cell("")
-                text = fit(cell.text, slot.width_cells, align=self.columns[slot.index].align, ellipsis=ellipsis)
-                segments += [gap, Segment(text, self._join(base, cell.style))]
-        return Strip(segments).adjust_cell_length(width_cells, base)
+            return Strip(segments).adjust_cell_length(width_cells, base)
+        columns, ellipsis = self.columns, "~" if ascii_only else "…"
+        for slot in self.layout.slots:
+            cell = row.cell(slot.cell)
+            text = fit(cell.text, slot.width_cells, align=columns[slot.index].align, ellipsis=ellipsis)
+            # One piece with the gap before it: a page is some hundred pieces, and each is handled several times.
+            segments.append(Segment(" " + text, self._join(base, cell.style)))
+        used_cells = self.layout.used_cells
+        if used_cells > width_cells:
+            return Strip(segments, used_cells).adjust_cell_length(width_cells, base)
+        segments.append(Segment(" " * (width_cells - used_cells), base))
+        return Strip(segments, width_cells)
 
     def empty(self, text: str, row: int, width_cells: int, height: int) -> Strip:
         """Line `row` of a text in the middle of a table without rows."""

@@ -1,7 +1,7 @@
 """A table that keeps in memory only the pages of rows that are looked at, with a cursor that follows its row."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from textual import events
 from textual.binding import BindingType
@@ -14,6 +14,7 @@ from textual.widget import Widget
 from console.tui.actions import bindings
 from console.tui.table_layout import Cell, Row, TableColumn, TableRow
 from console.tui.table_pages import PAGE_ROWS, TablePages
+from console.tui.widgets.drawn_lines import DrawnLines
 from console.tui.widgets.table_painter import TablePainter, slot_at
 
 __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
@@ -102,8 +103,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._announced_key: str | None = None
         self._marked: dict[str, None] = {}
         self._sort: tuple[str, bool] = ("", False)
-        self._drawn: dict[int, Strip] = {}
-        self._next: dict[int, Strip] = {}
+        self._lines = DrawnLines()
 
     @property
     def empty(self) -> str:
@@ -175,7 +175,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         # To compare rows costs far less than to draw them, and mostly they are the same again; unseen ones may be lazy.
         first = max(offset, self.scroll_offset.y)
         seen = range(first, min(offset + len(rows), first + self._visible_rows + 1))
-        changed = [index for index in seen if rows[index - offset] != self._pages.row(index)]
+        changed = [index for index in seen if not rows[index - offset].looks_like(self._pages.row(index))]
         self._pages.put(offset, rows)
         self._settle_cursor()
         self._refresh_rows(*changed)
@@ -274,8 +274,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._painter.forget_styles()
-        self._drawn.clear()
-        self._next.clear()
+        self._lines.forget()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if self.show_vertical_scrollbar:
@@ -284,12 +283,28 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._refresh_changed()
             self._request_pages()
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        if repaint and not regions:
+            self._lines.forget()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     def render_line(self, y: int) -> Strip:
-        # A scroll bar that goes makes room without a resize.
+        return self._lines.take(y, lambda: self._line(y, self._content_size))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
         if self._laid_out_cells != self._content_size.width:
+            # A scroll bar that goes makes room without a resize.
             self._lay_out()
-        strip = self._drawn[y] = self._next.pop(y) if y in self._next else self._line(y)
-        return strip
+            self._lines.forget()
+        # Textual's way goes line by line through borders and paddings that a table does not have.
+        if self.styles.gutter:
+            return super().render_lines(crop)
+        strips = [self._lines.standing(y) or self.render_line(y) for y in crop.line_range]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     @property
     def _content_size(self) -> Size:
@@ -302,7 +317,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _lay_out(self) -> None:
         self._laid_out_cells = self._content_size.width
         self._painter.lay_out(self._laid_out_cells, self._skipped)
-        self._next.clear()
+        self._lines.forget_next()
 
     def _size_content(self) -> None:
         """Tell the scroll bar how much there is, without the repaint that assigning `virtual_size` brings."""
@@ -360,22 +375,15 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Send again the screen lines that would look different now; only `lines` are compared when given."""
         if not self.is_attached:
             return
-        width, height = self._content_size
+        size = self._content_size
+        height = size.height
         candidates = range(height) if lines is None else [y for y in lines if 1 <= y < height]
-        changed = []
-        for y in candidates:
-            line = self._line(y)
-            if self._drawn.get(y) == line:
-                self._next.pop(y, None)
-            else:
-                # The screen will ask for it in a moment.
-                self._next[y] = line
-                changed.append(y)
+        changed = [y for y in candidates if self._lines.differs(y, self._line(y, size))]
         if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+            self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
-    def _line(self, y: int) -> Strip:
-        width, height = self._content_size
+    def _line(self, y: int, size: Size) -> Strip:
+        width, height = size
         if y == 0:
             return self._painter.header(self._sort, width, ascii_only=self.ascii)
         if self._pages.row_count == 0:
