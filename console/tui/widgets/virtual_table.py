@@ -1,6 +1,7 @@
 """A table that keeps in memory only the pages of rows that are looked at, with a cursor that follows its row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from textual import events
@@ -20,6 +21,8 @@ from console.tui.widgets.table_painter import TablePainter, slot_at
 __all__ = ["Cell", "TableColumn", "TableRow", "VirtualTable"]
 
 MARK_CELL = 1
+ALL_LINES = range(1024)
+"""More than any terminal has."""
 
 
 class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -47,41 +50,36 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     ascii: bool = False
     """Draw marks and arrows in ASCII."""
 
+    @dataclass
     class PageWanted(Message):
         """Rows that are looked at are not in memory; answer with `put_page`."""
 
-        def __init__(self, offset: int, limit: int) -> None:
-            super().__init__()
-            self.offset = offset
-            self.limit = limit
+        offset: int
+        limit: int
 
+    @dataclass
     class CursorMoved(Message):
         """The cursor is on another row; None when it is on no row that is known."""
 
-        def __init__(self, key: str | None) -> None:
-            super().__init__()
-            self.key = key
+        key: str | None
 
+    @dataclass
     class RowOpened(Message):
         """Enter or a double click."""
 
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
+        key: str
 
+    @dataclass
     class MarksChanged(Message):
         """Keys of the marked rows in the order in which they were marked."""
 
-        def __init__(self, marked: tuple[str, ...]) -> None:
-            super().__init__()
-            self.marked = marked
+        marked: tuple[str, ...]
 
+    @dataclass
     class SortWanted(Message):
         """A click on the title of a sortable column."""
 
-        def __init__(self, column_key: str) -> None:
-            super().__init__()
-            self.column_key = column_key
+        column_key: str
 
     def __init__(
         self,
@@ -104,6 +102,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._marked: dict[str, None] = {}
         self._sort: tuple[str, bool] = ("", False)
         self._lines = DrawnLines()
+        self._suspects: set[int] = set()
 
     @property
     def empty(self) -> str:
@@ -369,16 +368,22 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=target, animate=False, force=True)
 
     def _refresh_rows(self, *rows: int) -> None:
-        self._refresh_changed([row - self.scroll_offset.y + 1 for row in rows])
+        self._refresh_changed(y for row in rows if (y := row - self.scroll_offset.y + 1) >= 1)
 
-    def _refresh_changed(self, lines: Sequence[int] | None = None) -> None:
-        """Send again the screen lines that would look different now; only `lines` are compared when given."""
+    def _refresh_changed(self, lines: Iterable[int] = ALL_LINES) -> None:
+        """Have screen lines compared with what stands there, each once for all that happens at the same moment."""
         if not self.is_attached:
             return
+        if not self._suspects:
+            self.call_next(self._compare)
+        self._suspects.update(lines)
+
+    def _compare(self) -> None:
+        """Send again the lines that look different now."""
         size = self._content_size
-        height = size.height
-        candidates = range(height) if lines is None else [y for y in lines if 1 <= y < height]
-        changed = [y for y in candidates if self._lines.differs(y, self._line(y, size))]
+        suspects = [y for y in range(size.height) if y in self._suspects]
+        self._suspects.clear()
+        changed = [y for y in suspects if self._lines.differs(y, self._line(y, size))]
         if changed:
             self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 
