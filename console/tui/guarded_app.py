@@ -74,6 +74,13 @@ class GuardedApp(App[int]):
         self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
         self.front.say(f"theme {self.theme}")
 
+    def action_command_palette(self) -> None:
+        """Find an action by its name."""
+        from console.tui.screens.palette import Palette  # here: the first frame does not need it
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
     def action_lofi(self) -> None:
         """The screen as plain text in the terminal itself, whose own selecting and copying then works."""
         text = lofi.text_of(self.screen)

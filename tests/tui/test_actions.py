@@ -153,3 +153,15 @@ def test_palette_keeps_brackets_in_key_names() -> None:
 
     for action in ACTIONS:
         assert Content.from_markup(palette.explanation(action)).plain.startswith(key_names(action))
+
+
+def test_the_palette_is_still_while_nobody_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, "colon")
+            sent: list[object] = []
+            monkeypatch.setattr(app, "_display", lambda *arguments: sent.append(arguments))
+            await asyncio.sleep(1.2)
+            assert not sent
+
+    asyncio.run(drive())

@@ -380,10 +380,8 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _compare(self) -> None:
         """Send again the lines that look different now."""
-        size = self._content_size
-        suspects = [y for y in range(size.height) if y in self._suspects]
-        self._suspects.clear()
-        changed = [y for y in suspects if self._lines.differs(y, self._line(y, size))]
+        size, suspects, self._suspects = self._content_size, self._suspects, set()
+        changed = [y for y in range(size.height) if y in suspects and self._lines.differs(y, self._line(y, size))]
         if changed:
             self.refresh(*(Region(0, y, size.width, 1) for y in changed))
 

@@ -1,0 +1,13 @@
+"""Textual's palette of actions, still while nobody types."""
+
+from __future__ import annotations
+
+from textual.command import CommandInput, CommandPalette
+
+
+class Palette(CommandPalette):
+    """The same; a blinking cursor would write to the terminal twice a second while nothing happens."""
+
+    def on_mount(self) -> None:
+        """Once its parts are there."""
+        self.query_one(CommandInput).cursor_blink = False
