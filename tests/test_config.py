@@ -91,6 +91,8 @@ def test_the_box_has_the_last_word_then_the_environment_then_the_file(written: A
         ('[keys]\n"runs.stop" = "alt+x"', "2: keys.'runs.stop': 'alt+x' is no key that every terminal can send"),
         ('[keys]\n"runs.stop" = "ctrl+z"', "2: keys.'runs.stop': 'ctrl+z' is no key that every terminal can send"),
         ('[keys]\n"runs.stop" = "s"', "2: keys.'runs.stop': 's' is taken by runs.sort"),
+        ('[keys]\n"table.move(1)" = "s"', "2: keys.'table.move(1)': 's' is taken by runs.sort"),
+        ('[keys]\n"details.search" = "G"', "2: keys.'details.search': 'G' is taken by log.last"),
         ('[keys]\n"runs.stop" = "?"', "2: keys.'runs.stop': 'question_mark' is taken by app.help"),
         ('[hosts]\na = ""', "2: hosts.a: is empty; expected the name to show"),
         ('theme = "red', "1: theme: is no TOML"),
@@ -141,6 +143,10 @@ def test_chosen_keys_are_bound_shown_and_swapped() -> None:
     assert by_name["app.quit"].keys == ("f8", "ctrl+c")  # the way out stays
     assert "f7" in {actions.key_name(each.keys[0]) for each in actions.footer_actions("runs")}
     assert any(getattr(each, "key", "") == "f7,ctrl+k" for each in actions.bindings("runs"))
+
+
+def test_what_shares_a_key_from_the_first_may_share_another_one() -> None:
+    assert actions.rebind({"runs.open": ("o",), "table.open": ("o",), "log.pan(-1)": ("h",), "run.cursor_left": ("h",)})
 
 
 def test_keys_chosen_inside_tables_and_logs_work_there(home: Home, tmp_path: Path) -> None:

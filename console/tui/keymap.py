@@ -20,6 +20,11 @@ KEPT_BY_TERMINALS: Final = frozenset({"ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "c
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""
 OWN_INPUT: Final = frozenset({"input", "confirm", "form", "help"})
 """Scopes that take keys before the app does."""
+AROUND: Final = {
+    "table": frozenset({"triage", "runs", "run", "projects", "artifacts", "columns", "views", "beside"}),
+    "log": frozenset({"run", "details"}),
+}
+"""By scope of a widget: those of the screens that it stands on, whose keys it would take."""
 ALWAYS: Final = {"app.quit": "ctrl+c"}
 """The way out stays, whatever else is bound."""
 
@@ -85,6 +90,8 @@ def first_clash(actions: Sequence[Action], bound: Mapping[str, tuple[str, ...]])
         for other in actions if name in bound else ():
             if other is action or full_name(other) == name or not meet(action.scope, other.scope):
                 continue
+            if action.scope != other.scope and set(action.keys) & set(other.keys):
+                continue  # one key for both from the first, such as enter, which opens a row and its run
             taken = set(bound[name]) & set(bound.get(full_name(other), other.keys))
             if taken - set(action.keys):
                 return name, min(taken - set(action.keys)), full_name(other)
@@ -93,4 +100,6 @@ def first_clash(actions: Sequence[Action], bound: Mapping[str, tuple[str, ...]])
 
 def meet(scope: str, other: str) -> bool:
     """Whether a key of one scope would be taken from the other."""
-    return scope == other or ("app" in (scope, other) and not OWN_INPUT & {scope, other})
+    if scope == other or scope in AROUND.get(other, ()) or other in AROUND.get(scope, ()):
+        return True
+    return "app" in (scope, other) and not OWN_INPUT & {scope, other}
