@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -17,7 +18,7 @@ import orjson
 from console.jobs.process_tree import environment_of_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 PIECE_BYTES: Final = 1 << 20
 LINE_MAX_BYTES: Final = 256 << 20
@@ -50,7 +51,7 @@ class ReaderProcess:
         self._pieces: list[bytes] = []
         """The beginning of a line."""
         self._said_all = False
-        self._heard: list[dict[str, Any]] = []
+        self._heard: deque[dict[str, Any]] = deque()
         self._waiting_bytes = 0
         self.started_s = time.monotonic()
         self.ask(first)
@@ -114,10 +115,15 @@ class ReaderProcess:
                 if isinstance(record, dict):
                     self._heard.append(record)
 
-    def hear(self) -> list[dict[str, Any]]:
-        """What it has said since the last call; lines that are none of ours are passed over."""
-        found, self._heard, self._waiting_bytes = self._heard, [], 0
-        return found
+    def hear(self, accepts: Callable[[dict[str, Any]], bool] | None = None) -> Iterator[dict[str, Any]]:
+        """What it has said and nobody heard yet, as far as it is accepted; lines that are none of ours are passed over.
+
+        What is taken in the midst of other work counts as not heard for how much may wait.
+        """
+        if accepts is None:
+            self._waiting_bytes = 0
+        while self._heard and (accepts is None or accepts(self._heard[0])):
+            yield self._heard.popleft()
 
     @property
     def end_code(self) -> int | None:

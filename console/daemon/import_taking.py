@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from console.daemon.imports_taken import Outcome
     from store.import_journal import Facts, Points
 
+AHEAD_MAX: Final = 2000
+"""Records that are made ready while others are committed."""
 DURABLE_EVERY_S: Final = 60.0
 """A live run is written into the journal that often; what it does meanwhile is in its own files and in the index."""
 
@@ -88,7 +90,6 @@ def settle(found: Import, outcome: Outcome) -> None:
         # What is not of a run of ours is asked about again: the run may be known a moment later.
         found.runs = {at: each for at, each in found.runs.items() if each.id in outcome.joined}
         found.unwritten = {key: each for key, each in found.unwritten.items() if each["no"] is not None}
-    found.durable, found.passing = [], []
     for at, each in list(found.runs.items()):
         if each.id in outcome.numbers:
             found.runs[at] = each._replace(no=outcome.numbers[each.id])
@@ -103,6 +104,32 @@ def settle(found: Import, outcome: Outcome) -> None:
             found.twins[at] = outcome.twins[each.id]
             del found.runs[at]
             found.unwritten.pop(each.id, None)
+
+
+def is_new(found: Import, record: dict[str, Any]) -> bool:
+    """Whether this is the first word on a run, which does not depend on what is being committed; not too many of them.
+
+    A run that is being committed gets its number by that, or turns out to be another one.
+    """
+    run = record.get("run")
+    at = (record.get("place"), run.get("key")) if isinstance(run, dict) else None
+    if at is None or found.only_own or len(found.durable) + len(found.passing) >= AHEAD_MAX:
+        return False
+    return at not in found.runs and at not in found.joined
+
+
+def forget(found: Import, run_id: str) -> None:
+    """A person deleted a run."""
+    gone = [at for at, known in found.runs.items() if known.id == run_id]
+    gone += [at for at, (_, own_id, _) in found.joined.items() if own_id == run_id]
+    gone += [at for at, of_id in found.twins.items() if of_id == run_id]
+    for at in gone:
+        found.forgotten.add(at)
+        known = found.runs.pop(at, None)
+        found.joined.pop(at, None)
+        found.twins.pop(at, None)
+        if known is not None:
+            found.unwritten.pop(known.id, None)
 
 
 def outdate(found: Import, run_id: str) -> dict[str, Any]:

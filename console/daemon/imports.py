@@ -183,16 +183,7 @@ class Imports:
     def forget(self, run_id: str) -> None:
         """A run was deleted here."""
         for found in self._imports.values():
-            gone = [at for at, known in found.runs.items() if known.id == run_id]
-            gone += [at for at, (_, own_id, _) in found.joined.items() if own_id == run_id]
-            gone += [at for at, of_id in found.twins.items() if of_id == run_id]
-            for at in gone:
-                found.forgotten.add(at)
-                known = found.runs.pop(at, None)
-                found.joined.pop(at, None)
-                found.twins.pop(at, None)
-                if known is not None:
-                    found.unwritten.pop(known.id, None)
+            import_taking.forget(found, run_id)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -268,7 +259,7 @@ class Imports:
             # What one look has found goes together: a commit costs more than the rows in it.
             enough = BATCH_RUNS if found.committed else FIRST_RUNS
             if count and (count >= enough or is_late or found.look_ended or found.process is None):
-                self._commit(found)
+                self._commit(found, goes_on=True)
             if found.process is not None:
                 found.process.push()
                 if found.process.end_code is not None:
@@ -377,16 +368,26 @@ class Imports:
         project = readable(self._registry.name_of(path) or found.project)
         import_taking.take_run(found, place, said, points, project, is_odd=is_odd)
 
-    def _commit(self, found: Import) -> None:
+    def _commit(self, found: Import, *, goes_on: bool = False) -> None:
+        """Have the keeper take in what waits. When it `goes_on`, more runs are made ready meanwhile."""
         durable, passing = found.durable, found.passing
         found.waiting_since_s, found.look_ended = 0.0, False
         if not durable and not passing:
             return
-        taking = self._keeper.call(lambda: self._taken.take(found.id, durable, passing, only_own=found.only_own))
-        taking.add_done_callback(lambda _: self._wake())
-        while not taking.done():
-            self._listen(TICK_S)
-        import_taking.settle(found, taking.result())
+        found.durable, found.passing = [], []
+        try:
+            taking = self._keeper.call(lambda: self._taken.take(found.id, durable, passing, only_own=found.only_own))
+            taking.add_done_callback(lambda _: self._wake())
+            while not taking.done():
+                self._listen(TICK_S)
+                if goes_on and found.process is not None:
+                    for record in found.process.hear(partial(import_taking.is_new, found)):
+                        self._take(found, record)
+            outcome = taking.result()
+        except BaseException:
+            found.durable, found.passing = durable + found.durable, passing + found.passing
+            raise
+        import_taking.settle(found, outcome)
         found.committed = True
 
     def _show(self) -> None:

@@ -82,8 +82,8 @@ class Registry:
             while True:
                 if folder in self._by_root:
                     return self._by_root[folder]
-                parent = os.path.dirname(folder)
-                if parent == folder:
+                parent = folder.rpartition("/")[0] or folder[:1]
+                if parent == folder or not self._by_root:
                     return None
                 folder = parent
 
