@@ -12,7 +12,7 @@ from console.tui.table_layout import GAP_CELLS, GUTTER_CELLS, Cell, TableColumn
 from console.tui.text_format import age, cell_width, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from console.protocol import RunRow
     from console.run_columns import Value
@@ -76,6 +76,14 @@ class Contents(NamedTuple):
     """All of them are numbers."""
 
 
+ALIKE: Final[dict[str, Callable[[RunRow], object]]] = {
+    "no": lambda row: len(row.label),
+    "project": lambda row: row.project,
+    "source": lambda row: row.tracker,
+    "outcome": lambda row: (row.state, row.cause, row.exit_code, row.signal),
+    "key": lambda row: row.metric and (row.metric.key, row.metric.goal, row.metric.by_hand),
+}
+"""Of rows that this says the same of, one tells how wide the column is: pages come while somebody holds a key down."""
 NO_VALUE: Final = Cell("-", "$text-muted")
 NOTHING_SEEN: Final = Contents(0, numeric=True)
 
@@ -172,6 +180,8 @@ def seen_in(name: str, rows: Sequence[RunRow], values: Sequence[Value] | None, b
         return contents([str(value) for value in found if value is not None], before)
     if kind is None or (kind.least_cells == kind.most_cells and name != "name"):
         return before
+    if (alike := ALIKE.get(name)) is not None:
+        rows = list({alike(row): row for row in rows}.values())
     return contents([fact_cell(row, name, 0.0, ascii_only=True).text for row in rows], before)
 
 

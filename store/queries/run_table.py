@@ -90,8 +90,8 @@ MANY: Final = 512
 """That are not, wherever they lie."""
 TOGETHER: Final = 4
 """Of so many runs in a stretch at least one is asked for, where it costs less to read all of the stretch."""
-TAGS_OF_RUNS: Final = """select run_id, list(name order by name) from tag
-    where run_id in (select unnest($ids::varchar[])) group by run_id"""
+IDS_OF_RUNS: Final = "select id, no, primary_key_id from run where no in (select unnest($numbers::integer[]))"
+TAGS_OF_RUNS: Final = "select run_id, name from tag where run_id in (select unnest($ids::varchar[])) order by name"
 NO_METRIC: Final = (None,) * 8
 SELECT: Final = f"""
     select {COLUMNS.format(tags=TAGS)}, {METRIC}
@@ -172,15 +172,15 @@ def runs_by_no(cursor: Cursor, numbers: Sequence[int], *, are_all: bool = False)
 
 def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     """The same one table at a time: then DuckDB finds runs by their primary key, and does not read all of them."""
-    found = cursor.execute(
-        f"select id, no, primary_key_id from run where no in ({', '.join(map(str, numbers))})"
-    ).fetchall()
+    found = cursor.execute(IDS_OF_RUNS, {"numbers": list(numbers)}).fetchall()
     ids = {f"id_{place}": run_id for place, (run_id, *_) in enumerate(found)}
     if not ids:
         return {}
     marks = ", ".join(f"${name}" for name in ids)
     rows = cursor.execute(f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})", ids).fetchall()
-    tags = dict(cursor.execute(TAGS_OF_RUNS, {"ids": list(ids.values())}).fetchall())
+    tags: dict[str, list[str]] = {}
+    for run_id, name in cursor.execute(TAGS_OF_RUNS, {"ids": list(ids.values())}).fetchall():
+        tags.setdefault(run_id, []).append(name)
     keys = {no: key_id for _, no, key_id in found if key_id is not None}
     metrics = latest_of_runs(cursor, list(keys), keys.values())
     entries: dict[int, RunEntry] = {}

@@ -6,7 +6,18 @@ import asyncio
 
 import pytest
 
-from console.tui.table_columns import Contents, arrange, candidates, cell_of, contents, has_params
+from console.tui.table_columns import (
+    ALIKE,
+    NOTHING_SEEN,
+    Contents,
+    arrange,
+    candidates,
+    cell_of,
+    contents,
+    fact_cell,
+    has_params,
+    seen_in,
+)
 from console.tui.table_layout import TableColumn, lay_out
 from console.tui.text_format import age
 from console.tui.widgets.virtual_table import VirtualTable
@@ -142,3 +153,22 @@ def test_the_best_value_of_a_run_without_its_points_is_marked_as_an_estimate() -
     assert cell_of("best", row._replace(metric=None), None, 0.0, ascii_only=False).text == "-"
     nan_only = unread._replace(metric=row.metric._replace(minimum=None, maximum=None, point_count=3))
     assert cell_of("best", nan_only, None, 0.0, ascii_only=False).text == "-"
+
+
+@pytest.mark.parametrize("name", sorted(ALIKE))
+def test_rows_that_are_alike_say_the_same(name: str) -> None:
+    loss, acc = summary("loss", 0.1, 5, "minimize"), summary("val/acc", 0.9, 123_456)
+    rows = [
+        make_run(1, "a").row,
+        make_run(99_999, "a", project="a long name", metrics=(loss,)).row,
+        make_run(3, "a", metrics=(loss._replace(by_hand=True),)).row,
+        make_run(4, "a", metrics=(acc,)).row._replace(tracker="tensorboard"),
+        make_run(5, "a", state="failed", exit_code=3).row,
+        make_run(6, "a", state="failed", signal="SIGKILL", exit_code=None).row,
+        make_run(7, "a", state="failed", cause="out of memory (limit 2 GiB)", exit_code=None).row,
+        make_run(8, "a", state="held", cause="waits for a person").row,
+        make_run(9, "a", state="running").row,
+    ]
+    expected = contents([fact_cell(row, name, 0.0, ascii_only=True).text for row in rows])
+    assert seen_in(name, rows, None, NOTHING_SEEN) == expected
+    assert seen_in(name, rows[::-1], None, NOTHING_SEEN) == expected

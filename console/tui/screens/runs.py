@@ -163,7 +163,8 @@ class RunsScreen(FootplateScreen):
         if page.total_count and self.focused is None:
             self.call_after_refresh(table.focus)
         self._show_title()
-        self._show_run()
+        if page.offset <= table.cursor_row < page.offset + PAGE_ROWS:
+            self._show_run()
         self.show_header()
         if first_one:
             runs_memory.recall_cursor(self._table, self._recalled)
