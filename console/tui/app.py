@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 ZONE_INTERVAL_S: Final = 60
 """So often it is looked whether the machine has another time zone now."""
+SWITCH_S: Final = 0.0005
+"""The threads that carry requests and that write to the terminal do little at a time and should not wait for their turn
+as long (5 ms, four times a key) as they would behind somebody who calculates."""
 REPEATED_NOTICE_S: Final = 30.0
 """The same complaint is not said again within this time."""
 
@@ -378,6 +381,7 @@ def run_tui(
         kept=kept,
     )
     app.paint_for_terminal()
+    sys.setswitchinterval(SWITCH_S)
     with endings.heeded(app.settle_memory, app.exit):
         app.run(mouse=settings.mouse)
     return app.return_code or 0

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from console.views import View
 
 
+CURSOR_GLANCE_S: Final = 0.04
+"""Facts are shown once nobody holds a key down: rows that are only passed are not worth the painting."""
+CURSOR_REST_S: Final = 0.12
+"""A curve is asked for once the cursor rests, not for every row it passes."""
+COLUMNS_INTERVAL_S: Final = 10.0
+"""Params that differ are asked for again that often while runs change; a new filter asks at once."""
 GLANCE_MORE_ROWS: Final = 4
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from console.tui.screens import base
 from console.tui.screens.base import FootplateScreen
-from tests.tui.pilots import QUICK, opened, send, until
+from tests.tui.pilots import QUICK, opened, press, send, until
 from tests.tui.stand_in import example_box
 
 if TYPE_CHECKING:
@@ -20,20 +21,26 @@ if TYPE_CHECKING:
 OVER_A_LINE = replace(QUICK, frames_per_second=15)
 
 
-def stop_the_clock(app: FootplateApp, monkeypatch: pytest.MonkeyPatch) -> tuple[FootplateScreen, list[Any]]:
-    """No frame is due from now on; returns the screen and what is sent to the terminal nevertheless."""
+def record(app: FootplateApp, monkeypatch: pytest.MonkeyPatch) -> tuple[FootplateScreen, list[Any]]:
+    """The screen, and what is sent to the terminal from now on."""
     screen = app.screen
     assert isinstance(screen, FootplateScreen)
-    screen._update_timer.pause()
-    monkeypatch.setattr(screen._update_timer, "resume", lambda: None)
     sent: list[Any] = []
     display = app._display
 
-    def record(*arguments: Any) -> None:
+    def send_and_note(*arguments: Any) -> None:
         sent.append(arguments)
         display(*arguments)
 
-    monkeypatch.setattr(app, "_display", record)
+    monkeypatch.setattr(app, "_display", send_and_note)
+    return screen, sent
+
+
+def stop_the_clock(app: FootplateApp, monkeypatch: pytest.MonkeyPatch) -> tuple[FootplateScreen, list[Any]]:
+    """The same; no frame is due from now on."""
+    screen, sent = record(app, monkeypatch)
+    screen._update_timer.pause()
+    monkeypatch.setattr(screen._update_timer, "resume", lambda: None)
     return screen, sent
 
 
@@ -83,5 +90,41 @@ def test_facts_are_not_painted_for_rows_that_are_only_passed(monkeypatch: pytest
             send(pilot, "j", "j", "j", "k")
             await until(pilot, lambda: shown)
             assert shown == [screen._table.cursor_key]
+
+    asyncio.run(drive())
+
+
+def test_what_a_key_changes_besides_is_painted_with_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            screen, sent = record(app, monkeypatch)
+            screen._held_until_s = time.monotonic() + 3600
+            send(pilot, "j")
+            await asyncio.sleep(0.3)
+            assert not sent
+            await screen.release()
+            await until(pilot, lambda: sent)
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("query", ["state:failed", "lr <"])
+def test_an_answer_good_or_bad_ends_the_wait(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "HOLD_S", 3600.0)
+
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            screen: Any = app.screen
+            await press(pilot, "slash", *query)
+            held: list[float] = []
+            hold = screen.hold
+
+            def recorded() -> None:
+                hold()
+                held.append(screen._held_until_s)
+
+            monkeypatch.setattr(screen, "hold", recorded)
+            send(pilot, "enter")
+            await until(pilot, lambda: held and screen._held_until_s == 0.0)
 
     asyncio.run(drive())

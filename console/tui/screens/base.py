@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
 ANSWER_S: Final = 0.5
 """So long after a key its answer is waited for."""
+HOLD_S: Final = 0.15
+"""So long one does not notice that a prompt still stands there."""
+HOPS: Final = 12
+"""Turns of the event loop in which a widget that is hidden has told the screen so."""
 HEIGHT_CLASSES: Final = [(0, "-short"), (35, "-tall")]
 """From how many columns and lines on a screen has which class; the style sheet says what they mean."""
 
@@ -48,6 +53,7 @@ class FootplateScreen(ActsOnRuns):
         super().__init__(session)
         self._answers_until_s = 0.0
         self._painted_at_s = 0.0
+        self._held_until_s = 0.0
 
     @property
     def project_name(self) -> str:
@@ -113,12 +119,31 @@ class FootplateScreen(ActsOnRuns):
         """
         self._answers_until_s = time.monotonic() + ANSWER_S
 
+    def hold(self) -> None:
+        """Paint nothing until the answer is there, or has not come in time: what else a key changes, such as the
+        focus, is painted together with it rather than before."""
+        self._held_until_s = time.monotonic() + HOLD_S
+
+    async def release(self) -> None:
+        """The answer is there. What it makes room for is asked after first, as moved lines would be sent twice."""
+        for _ in range(HOPS):
+            if self._layout_required:
+                break
+            await asyncio.sleep(0)
+        self._held_until_s = 0.0
+        self.check_idle()
+
+    def _on_timer_update(self) -> None:
+        """Called at every frame while something is to be painted."""
+        if time.monotonic() >= self._held_until_s:
+            super()._on_timer_update()
+
     def on_idle(self) -> None:
         """All messages are dealt with. Textual's own handler is called next and has nothing left to wait for."""
         now_s = time.monotonic()
         pause_s = 1 / self.session.profile.frames_per_second if self.session.profile.over_line else 0.0
         owed = self._dirty_widgets or self._layout_required or self._scroll_required or self._repaint_required
-        if owed and now_s < self._answers_until_s and now_s - self._painted_at_s >= pause_s:
+        if owed and self._held_until_s <= now_s < self._answers_until_s and now_s - self._painted_at_s >= pause_s:
             self._on_timer_update()
 
     def on_screen_resume(self) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from console import views
-from console.tui import runs_memory, runs_order
+from console.tui import runs_asking, runs_memory, runs_order
 from console.tui.actions import bindings
 from console.tui.messages import PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, card_lines
-from console.tui.runs_asking import asking_for_columns, asking_for_page, fetch_page, glance_rows
 from console.tui.runs_words import order_of, title_of
 from console.tui.screens.base import FootplateScreen
 from console.tui.table_pages import PAGE_ROWS
@@ -42,13 +41,6 @@ if TYPE_CHECKING:
     from console.tui.messages import ColumnsArrived, MarksRecalled
     from console.tui.session import Session
     from console.tui.widgets.prompt import Prompt
-
-CURSOR_GLANCE_S: Final = 0.04
-"""Facts are shown once nobody holds a key down: rows that are only passed are not worth the painting."""
-CURSOR_REST_S: Final = 0.12
-"""A curve is asked for once the cursor rests, not for every row it passes."""
-COLUMNS_INTERVAL_S: Final = 10.0
-"""Params that differ are asked for again that often while runs change; a new filter asks at once."""
 
 
 class RunsScreen(FootplateScreen):
@@ -83,9 +75,9 @@ class RunsScreen(FootplateScreen):
 
     def on_mount(self) -> None:
         """Prepare the pieces; the first data are asked for when the screen is shown."""
-        self._rest = Pause(self, CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
-        self._glance = Pause(self, CURSOR_GLANCE_S, self._show_run)
-        self._columns_pace = Pace(self, COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
+        self._rest = Pause(self, runs_asking.CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
+        self._glance = Pause(self, runs_asking.CURSOR_GLANCE_S, self._show_run)
+        self._columns_pace = Pace(self, runs_asking.COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         self._open_default_view()
         table = self._table
         table.ascii = self.session.ascii_only
@@ -144,7 +136,7 @@ class RunsScreen(FootplateScreen):
         self._ask_page(message.offset, message.limit)
 
     def _ask_page(self, offset: int, limit: int) -> None:
-        asking = asking_for_page(self._query_no, self.view, offset, limit, self._book.asked)
+        asking = runs_asking.asking_for_page(self._query_no, self.view, offset, limit, self._book.asked)
         self.session.courier.ask(f"page:{offset}:{limit}", self, asking)
 
     def on_page_arrived(self, message: PageArrived) -> None:
@@ -176,7 +168,7 @@ class RunsScreen(FootplateScreen):
     def _ask_columns(self) -> None:
         """Which params tell the runs under the filter apart; asked for after the rows, which do not wait for it."""
         if self._book.chosen is None:
-            self.session.courier.ask("columns", self, asking_for_columns(self._query_no, self.view))
+            self.session.courier.ask("columns", self, runs_asking.asking_for_columns(self._query_no, self.view))
 
     def on_columns_arrived(self, message: ColumnsArrived) -> None:
         """Show the params that differ."""
@@ -321,9 +313,11 @@ class RunsScreen(FootplateScreen):
 
     def _fetch_first_page(self, client: Client, text: str) -> TablePage:
         """Of a query that is being typed; runs in the thread of the courier."""
-        return fetch_page(client, self.view._replace(filter=text), 0, glance_rows(self._table), self._book.asked)
+        return runs_asking.fetch_page(
+            client, self.view._replace(filter=text), 0, runs_asking.glance_rows(self._table), self._book.asked
+        )
 
-    def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
+    async def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""
         self.query_one(QueryPrompt).settle()
         if message.text != self.filter_text:
@@ -331,16 +325,20 @@ class RunsScreen(FootplateScreen):
             self._forget_pages()
             self._table.invalidate(ask=False)
             self.on_page_arrived(PageArrived(self._query_no, message.table_page))
+        await self.release()
 
-    def on_query_prompt_refused(self, message: QueryPrompt.Refused) -> None:
+    async def on_query_prompt_refused(self, message: QueryPrompt.Refused) -> None:
         """What was typed and kept does not count."""
         self.query_one(QueryPrompt).settle()
+        await self.release()
         fault = message.fault
         self.say(fault.message + f": {fault.hint}" * bool(fault.hint), severe=True)
 
     def on_prompt_left(self, message: Prompt.Left) -> None:
         """Typing is over; what is kept counts once it is answered."""
-        if not message.kept:
+        if message.kept:
+            self.hold()
+        else:
             self._set_filter("")
         self._table.focus()
 
@@ -387,7 +385,9 @@ class RunsScreen(FootplateScreen):
         self._show_title()
         if self._table.row_count and not self._table.scroll_offset.y:
             self._table.invalidate(ask=False)
-            asking = asking_for_page(self._query_no, self.view, 0, glance_rows(self._table), self._book.asked)
+            asking = runs_asking.asking_for_page(
+                self._query_no, self.view, 0, runs_asking.glance_rows(self._table), self._book.asked
+            )
             self.session.courier.ask_at_once("glance", self, asking)
         else:
             self.refresh_data()
