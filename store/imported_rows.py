@@ -140,12 +140,12 @@ def primary_of(index: Index, keys: frozenset[str]) -> dict[str, Any]:
 
 def _primaries(index: Index, runs: Sequence[Taken]) -> list[dict[str, Any]]:
     """Of each run; thousands of a sweep have the same metrics."""
-    found: dict[frozenset[str], dict[str, Any]] = {}
-    sets = [frozenset(each.facts["metrics"]) for each in runs]
-    for keys in sets:
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    named = [tuple(each.facts["metrics"]) for each in runs]
+    for keys in named:
         if keys not in found:
-            found[keys] = primary_of(index, keys)
-    return [found[keys] for keys in sets]
+            found[keys] = primary_of(index, frozenset(keys))
+    return [found[keys] for keys in named]
 
 
 def _insert(cursor: Cursor, rows: Sequence[dict[str, Any]]) -> None:

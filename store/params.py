@@ -30,6 +30,7 @@ NEW_NAMES: Final = """
     select (select coalesce(max(id), 0) from param_key) + row_number() over (order by name), name
     from (select unnest($names::varchar[]) as name except select name from param_key)
 """
+KNOWN_NAMES: Final = "select name, id from param_key"
 PAIRS: Final = f"""
     insert into param
     select pair.run_no, param_key.id, pair.entry.value,
@@ -65,8 +66,10 @@ def put_new_params(cursor: Cursor, runs: Sequence[tuple[int, Mapping[str, str]]]
         numbers += [no] * len(params)
         names += params
         texts += params.values()
-    cursor.execute(NEW_NAMES, {"names": list(dict.fromkeys(names))})
-    ids = dict(cursor.execute("select name, id from param_key").fetchall())
+    ids = dict(cursor.execute(KNOWN_NAMES).fetchall())
+    if not ids.keys() >= set(names):
+        cursor.execute(NEW_NAMES, {"names": list(dict.fromkeys(names))})
+        ids = dict(cursor.execute(KNOWN_NAMES).fetchall())
     text = pl.col("text")
     frame = pl.DataFrame(
         {

@@ -43,9 +43,9 @@ class OwnRun(NamedTuple):
     working_dir: str
 
 
-def find(cursor: Cursor, ids: Sequence[str]) -> list[Twin]:
-    """Which of these runs are twins of others, or have twins among them. Raises duckdb.Error."""
-    if not ids or cursor.execute(SEVERAL_SQL, {"ids": list(ids)}).fetchone() is None:
+def find(cursor: Cursor, import_id: str, ids: Sequence[str]) -> list[Twin]:
+    """Which of these runs of an import are twins of others, or have twins among them. Raises duckdb.Error."""
+    if not ids or cursor.execute(SEVERAL_SQL, [import_id]).fetchone() != (True,):
         return []
     pairs = cursor.execute(PAIRS_SQL, {"ids": list(ids)}).fetchall()
     found: dict[str, str] = {}
@@ -117,11 +117,7 @@ def merge_params(cursor: Cursor, ids: Sequence[str]) -> None:
         put_params(cursor, [run_id for run_id, *_ in rows])
 
 
-SEVERAL_SQL: Final = """
-    select 1 from run where import_id in (
-        select distinct import_id from run where tracker <> '' and id in (select unnest($ids::varchar[]))
-    ) group by import_id having count(distinct tracker) > 1 limit 1
-"""
+SEVERAL_SQL: Final = "select min(tracker) <> max(tracker) from run where import_id = ?"
 """Whether there can be any pair: of one import of one tracker the search would compare every run with every other."""
 PAIRS_SQL: Final = """
     with asked as (

@@ -249,7 +249,7 @@ def test_a_watched_folder_is_read_by_itself(home: Home, tmp_path: Path) -> None:
     row = wait_until(lambda: rows(home).get("live-mlflow"))
     assert row.project == "churn"
     home.footplate("unwatch", str(folder))
-    assert not any(each["watched"] for each in home.client().get("/imports")["imports"])
+    wait_until(lambda: not any(each["watched"] for each in home.client().get("/imports")["imports"]))
 
 
 def test_a_watched_folder_without_runs_leaves_no_import_behind(home: Home, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ class ImportsTaken:
 
     def _find_twins(self, import_id: str, ids: Sequence[str]) -> dict[str, str]:
         cursor = self._cursor()
-        found = {each.id: each.of_id for each in twins.find(cursor, ids)}
+        found = {each.id: each.of_id for each in twins.find(cursor, import_id, ids)}
         if not found:
             return {}
         columns = "id, import_place, import_key, tracker, source_path"
