@@ -53,6 +53,7 @@ ROWS_AT_ONCE: Final = 20_000
 ROWS_LEAST: Final = 250
 """Fewer are not asked for, however short the pauses of a writer are."""
 RUNS_AT_ONCE: Final = 400
+FIRST_RUNS: Final = 100
 RUNS_MAX: Final = 200_000
 INF: Final = 1.7976931348623157e308
 """How MLflow writes infinity into a column that has none."""
@@ -116,7 +117,9 @@ class Source:
         # What has been told is let go of: the values of all runs need not fit into memory at once.
         waiting = deque(self._runs(known, followed))
         places = self._artifact_folders() if waiting else {}
-        size = size_max = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
+        size_max = RUNS_AT_ONCE if all(self._has_index.values()) else ROWS_AT_ONCE
+        # Whoever takes them in can begin before many are read.
+        size = FIRST_RUNS if size_max == RUNS_AT_ONCE else size_max
         while waiting:
             batch = deque(waiting.popleft() for _ in range(min(size, len(waiting))))
             try:
