@@ -34,9 +34,9 @@ class Pace:
         elif self._timer is None:
             self._timer = self._owner.set_timer(wait_s, self._run)
 
-    def forget(self) -> None:
-        """The next wish is of another kind and need not wait."""
-        self._last_s = -float("inf")
+    def forget(self, wait_s: float = 0.0) -> None:
+        """The next wish is of another kind and need not wait, or not longer than that."""
+        self._last_s = self._monotonic() + wait_s - self._interval_s if wait_s else -float("inf")
         if self._timer is not None:
             self._timer.stop()
             self._timer = None

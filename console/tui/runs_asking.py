@@ -24,7 +24,9 @@ CURSOR_GLANCE_S: Final = 0.04
 CURSOR_REST_S: Final = 0.12
 """A curve is asked for once the cursor rests, not for every row it passes."""
 COLUMNS_INTERVAL_S: Final = 10.0
-"""Params that differ are asked for again that often while runs change; a new filter asks at once."""
+"""Params that differ are asked for again that often while runs change."""
+COLUMNS_AFTER_S: Final = 0.25
+"""Of another filter they are asked for once its rows are painted: to count them takes both cores for a while."""
 GLANCE_MORE_ROWS: Final = 4
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual._compositor import LayoutUpdate
 
 from console.tui.screens import base
 from console.tui.screens.base import FootplateScreen
@@ -126,5 +127,19 @@ def test_an_answer_good_or_bad_ends_the_wait(query: str, monkeypatch: pytest.Mon
             monkeypatch.setattr(screen, "hold", recorded)
             send(pilot, "enter")
             await until(pilot, lambda: held and screen._held_until_s == 0.0)
+
+    asyncio.run(drive())
+
+
+def test_a_focus_that_moves_does_not_send_the_whole_screen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drive() -> None:
+        async with opened(example_box()) as (app, pilot):
+            await press(pilot, "enter")
+            _, sent = record(app, monkeypatch)
+            before = app.focused
+            await press(pilot, "tab")
+            assert app.focused is not before
+            assert sent
+            assert not [renderable for _, renderable in sent if isinstance(renderable, LayoutUpdate)]
 
     asyncio.run(drive())

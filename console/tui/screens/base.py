@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual.reactive import Reactive
+
 from console.tui.messages import MetricPinned, RequestFailed
 from console.tui.presence import is_present
 from console.tui.run_cells import arrowed
@@ -16,6 +18,8 @@ from console.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from textual.widget import Widget
 
     from console.client import Client
     from console.protocol import Json, MetricSummary
@@ -41,6 +45,8 @@ class FootplateScreen(ActsOnRuns):
     """The name of its entry in the tab bar."""
     lists: ClassVar[bool] = False
     """It lists what may change with any run or project; others have a feed of their own."""
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """Textual sends the whole screen again whenever the focus moves; widgets that look different do so themselves."""
     HORIZONTAL_BREAKPOINTS = WIDTH_CLASSES
     VERTICAL_BREAKPOINTS = HEIGHT_CLASSES
     DEFAULT_CSS = """

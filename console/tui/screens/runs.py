@@ -378,7 +378,7 @@ class RunsScreen(FootplateScreen):
     def _forget_pages(self) -> None:
         self._query_no += 1
         self._book.forget()
-        self._columns_pace.forget()
+        self._columns_pace.forget(runs_asking.COLUMNS_AFTER_S)
 
     def _start_query(self) -> None:
         self._forget_pages()

@@ -94,11 +94,7 @@ class Prompt(Horizontal):
     DEFAULT_CSS = """
     Prompt {
         height: 1;
-        display: none;
         background: $panel;
-    }
-    Prompt.-open {
-        display: block;
     }
     Prompt > Static {
         width: auto;
@@ -130,8 +126,11 @@ class Prompt(Horizontal):
         kept: bool
         text: str
 
-    def __init__(self, label: str, placeholder: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+    def __init__(self, label: str, placeholder: str, *, hides: bool = True, id: str | None = None) -> None:  # noqa: A002
+        """`hides`: it is in sight only while somebody types; else whatever it is part of sees to that."""
         super().__init__(id=id)
+        self._hides = hides
+        self.display = not hides
         self._label = label
         self._placeholder = placeholder
 
@@ -153,7 +152,7 @@ class Prompt(Horizontal):
 
     def open(self, text: str = "") -> None:
         """Show the prompt with a text and take the focus."""
-        self.add_class("-open")
+        self.display = True
         with self.prevent(Input.Changed):
             self.text_input.value = text
         self.text_input.cursor_position = len(text)
@@ -169,7 +168,7 @@ class Prompt(Horizontal):
     def on_prompt_left(self) -> None:
         """Say what was typed last, then hide; the message goes on to the screen."""
         self._pause.cancel()
-        self.remove_class("-open")
+        self.display = not self._hides
         self.text_input.can_focus = False
 
     def _say(self) -> None:

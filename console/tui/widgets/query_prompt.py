@@ -64,9 +64,6 @@ class QueryPrompt(Vertical):
         height: auto;
         display: none;
     }
-    QueryPrompt.-open, QueryPrompt > Prompt {
-        display: block;
-    }
     QueryPrompt > Static {
         height: 1;
         background: $panel;
@@ -122,7 +119,7 @@ class QueryPrompt(Vertical):
 
     def compose(self) -> ComposeResult:
         """The prompt and its line."""
-        yield Prompt("/", PLACEHOLDER)
+        yield Prompt("/", PLACEHOLDER, hides=False)
         yield Static(markup=False)
 
     def on_mount(self) -> None:
@@ -147,7 +144,7 @@ class QueryPrompt(Vertical):
         self._completions, self._completed_text, self._fault = NO_COMPLETIONS, None, None
         self._hiding.cancel()
         self._left = False
-        self.add_class("-open")
+        self.display = True
         self.query_one(Prompt).open(text)
         self._show_line()
         self._ask_completions()
@@ -176,7 +173,7 @@ class QueryPrompt(Vertical):
         """Hide if it was left; for the screen, when it has the rows."""
         if self._left:
             self._hiding.cancel()
-            self.remove_class("-open")
+            self.display = False
 
     def on_prompt_wanted(self, message: Prompt.Wanted) -> None:
         """A key of the prompt: take the first completion, or an earlier query."""
