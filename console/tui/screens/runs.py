@@ -156,7 +156,7 @@ class RunsScreen(FootplateScreen):
             self.call_after_refresh(table.focus)
         self._show_title()
         if page.offset <= table.cursor_row < page.offset + PAGE_ROWS:
-            self._show_run()
+            self._glance.soon()
         self.show_header()
         if first_one:
             runs_memory.recall_cursor(self._table, self._recalled)

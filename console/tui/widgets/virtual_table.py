@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
@@ -167,7 +167,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._size_content()
         self._settle_cursor()
         self._refresh_changed()
-        self._request_pages()
+        self.call_after_refresh(self._request_pages)  # what is there is painted before more is read
 
     def put_page(self, offset: int, rows: Sequence[Row]) -> None:
         """The answer to `PageWanted`; also any rows that are to replace those from `offset` on."""
@@ -178,7 +178,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._pages.put(offset, rows)
         self._settle_cursor()
         self._refresh_rows(*changed)
-        self.call_after_refresh(self._request_pages)  # what came is painted before more is read
+        self.call_after_refresh(self._request_pages)
 
     def invalidate(self, *, ask: bool = True) -> None:
         """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
@@ -281,11 +281,6 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         if round(old_value) != round(new_value):
             self._refresh_changed()
             self._request_pages()
-
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        if repaint and not regions:
-            self._lines.forget()
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_line(self, y: int) -> Strip:
         return self._lines.take(y, lambda: self._line(y, self._content_size))
