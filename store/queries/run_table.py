@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -177,18 +178,33 @@ def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     if not ids:
         return {}
     marks = ", ".join(f"${name}" for name in ids)
-    rows = cursor.execute(f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})", ids).fetchall()
-    tags: dict[str, list[str]] = {}
-    for run_id, name in cursor.execute(TAGS_OF_RUNS, {"ids": list(ids.values())}).fetchall():
-        tags.setdefault(run_id, []).append(name)
-    keys = {no: key_id for _, no, key_id in found if key_id is not None}
-    metrics = latest_of_runs(cursor, list(keys), keys.values())
+    sql = f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})"
+    with ThreadPoolExecutor(1) as pool:  # these queries are too small for DuckDB to spread them over the cores
+        reading = pool.submit(_read_apart, cursor, sql, ids)
+        tags = _tags_of(cursor, list(ids.values()))
+        keys = {no: key_id for _, no, key_id in found if key_id is not None}
+        metrics = latest_of_runs(cursor, list(keys), keys.values())
+        rows = reading.result()
     entries: dict[int, RunEntry] = {}
     for run_id, no, *rest in rows:
         row = [run_id, no, *rest, *NO_METRIC]
         row[TAGS_PLACE] = tags.get(run_id)
         entries[no] = entry(tuple(row))._replace(metric=metrics.get((no, keys.get(no, 0))))
     return entries
+
+
+def _read_apart(cursor: Cursor, sql: str, given: dict[str, str]) -> list[tuple[Any, ...]]:
+    """Rows by a connection of their own, for a thread of their own."""
+    with cursor.cursor() as own:
+        return own.execute(sql, given).fetchall()
+
+
+def _tags_of(cursor: Cursor, ids: list[str]) -> dict[str, list[str]]:
+    """The tags of runs, by name."""
+    tags: dict[str, list[str]] = {}
+    for run_id, name in cursor.execute(TAGS_OF_RUNS, {"ids": ids}).fetchall():
+        tags.setdefault(run_id, []).append(name)
+    return tags
 
 
 def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:

@@ -340,7 +340,7 @@ class RunsScreen(FootplateScreen):
             self.hold()
         else:
             self._set_filter("")
-        self._table.focus()
+        self.call_after_refresh(self._table.focus)  # the rows first
 
     def show_only(self, text: str) -> None:
         """Filter by a text, as if it had been typed."""
