@@ -56,10 +56,7 @@ class TablePainter:
             # One piece with the gap before it: a page is some hundred pieces, and each is handled several times.
             segments.append(Segment(" " + text, self._join(base, cell.style)))
         used_cells = self.layout.used_cells
-        if used_cells > width_cells:
-            return Strip(segments, used_cells).adjust_cell_length(width_cells, base)
-        segments.append(Segment(" " * (width_cells - used_cells), base))
-        return Strip(segments, width_cells)
+        return Strip(segments, used_cells).adjust_cell_length(width_cells, base)
 
     def empty(self, text: str, row: int, width_cells: int, height: int) -> Strip:
         """Line `row` of a text in the middle of a table without rows."""
