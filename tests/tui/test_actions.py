@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from textual.binding import Binding
+from textual.command import CommandInput
 
 from console.tui import palette
 from console.tui.actions import ACTIONS, SCOPE_TITLES, Scope, footer_actions, in_scope, key_name, key_names
@@ -27,7 +28,7 @@ from console.tui.widgets.key_bar import MOST_ENTRIES, entries_that_fit
 from console.tui.widgets.log_view import LogView
 from console.tui.widgets.prompt import PromptInput
 from console.tui.widgets.virtual_table import VirtualTable
-from tests.tui.pilots import opened, press, screen_text
+from tests.tui.pilots import opened, press, screen_text, until
 from tests.tui.stand_in import example_box
 
 OWNERS: dict[Scope, type] = {
@@ -155,17 +156,16 @@ def test_palette_keeps_brackets_in_key_names() -> None:
         assert Content.from_markup(palette.explanation(action)).plain.startswith(key_names(action))
 
 
-def test_the_palette_is_still_while_nobody_types(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cursor_of_the_palette_does_not_blink() -> None:
     async def drive() -> None:
         async with opened(example_box()) as (app, pilot):
             await press(pilot, "colon")
-            sent: list[object] = []
-            monkeypatch.setattr(app, "_display", lambda *arguments: sent.append(arguments))
-            for _ in range(5):  # the actions may still be looked for
-                sent.clear()
-                await asyncio.sleep(1.2)
-                if not sent:
-                    return
-            raise AssertionError("something blinks")
+            typed = app.screen.query_one(CommandInput)
+            await until(pilot, lambda: typed.has_focus)
+            seen = set()
+            for _ in range(15):
+                seen.add(typed._cursor_visible)
+                await asyncio.sleep(0.1)
+            assert len(seen) == 1
 
     asyncio.run(drive())
