@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -306,6 +307,28 @@ def test_ctrl_c_ends_packing_at_a_safe_point(home: Home) -> None:
     assert "left off before it was done" in said
     assert not os.path.exists(fresh)
     assert not home.client().run("r1").row.archived
+
+
+def test_ctrl_c_before_the_work_has_a_name_ends_it_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_runs(home)
+    with open(os.path.join(home.run_dir(RUNS[0].id), "checkpoint.bin"), "wb") as file:
+        file.writelines(os.urandom(1 << 20) for _ in range(64))
+    client = home.client()
+    post = client.post
+
+    def pressed(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        begun = post(path, body)
+        signal.raise_signal(signal.SIGINT)
+        return begun
+
+    monkeypatch.setattr(client, "post", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        long_work.carry_out(client, "archive", run="r1")
+    assert "left off before it was done" in capsys.readouterr().err
+    assert not home.client().run("r1").row.archived
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_end_of_the_daemon_does_not_wait_for_long_work(home: Home) -> None:

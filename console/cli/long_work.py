@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from console.client import Client, ClientError, DaemonRefused, DaemonUnavailable
@@ -10,7 +12,8 @@ from console.person import whoami
 from console.tui import text_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
 
     from console.protocol import Json
 
@@ -23,11 +26,15 @@ def carry_out(client: Client, chore: str, **asked: Json) -> dict[str, Json]:
     Progress goes to stderr when that is a terminal. Raises ClientError with the daemon's words, and KeyboardInterrupt
     after Ctrl-C, once the daemon has left off or come to the end.
     """
-    name = client.post("/chores", {"chore": chore, "actor": whoami(), **asked})["id"]
+    name = ""
     line = ProgressLine()
     try:
+        with interrupts_wait():
+            name = client.post("/chores", {"chore": chore, "actor": whoami(), **asked})["id"]
         return wait(client, name, line)
     except KeyboardInterrupt:
+        if not name:
+            raise
         # The answer under way on this connection is not read any more.
         client.close()
         client.delete(f"/chores/{name}")
@@ -42,6 +49,26 @@ def carry_out(client: Client, chore: str, **asked: Json) -> dict[str, Json]:
         raise
     finally:
         line.clear()
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Ctrl-C counts at the end: work that has begun cannot be left off before its name is known. A second one counts
+    at once."""
+    pressed: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def wait(client: Client, name: str, line: ProgressLine) -> dict[str, Json]:
