@@ -180,7 +180,7 @@ def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     marks = ", ".join(f"${name}" for name in ids)
     sql = f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})"
     with ThreadPoolExecutor(1) as pool:  # these queries are too small for DuckDB to spread them over the cores
-        reading = pool.submit(_read_apart, cursor, sql, ids)
+        reading = pool.submit(_read_apart, cursor.cursor(), sql, ids)
         tags = _tags_of(cursor, list(ids.values()))
         keys = {no: key_id for _, no, key_id in found if key_id is not None}
         metrics = latest_of_runs(cursor, list(keys), keys.values())
@@ -193,9 +193,9 @@ def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     return entries
 
 
-def _read_apart(cursor: Cursor, sql: str, given: dict[str, str]) -> list[tuple[Any, ...]]:
-    """Rows by a connection of their own, for a thread of their own."""
-    with cursor.cursor() as own:
+def _read_apart(own: Cursor, sql: str, given: dict[str, str]) -> list[tuple[Any, ...]]:
+    """Rows by a connection that nobody else uses, and that is closed then."""
+    with own:
         return own.execute(sql, given).fetchall()
 
 
