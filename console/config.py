@@ -8,7 +8,6 @@ says afterwards, with file and line, what was wrong with the rest.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ TABLES: Final = ("keys", "hosts")
 FILE_MAX_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What is in force. `console.config_model` says what each key means; a test holds the two together."""
 
     theme: Theme = "okabe-dark"
@@ -43,8 +41,8 @@ class Settings:
     mouse: bool = True
     readonly: bool = False
     slow: SlowChoice = "auto"
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    hosts: dict[str, str] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = {}
+    hosts: Mapping[str, str] = {}
 
 
 DEFAULTS: Final = Settings()
@@ -108,7 +106,7 @@ def load(environ: Mapping[str, str], system_path: str = SYSTEM_PATH) -> Loaded:
                 sources |= {f"{key}.{name}": source for name in value}
             else:
                 values[key], sources[key] = value, source
-    return Loaded(replace(DEFAULTS, **values), sources, tuple(file for file in (own, box) if file), system_path)
+    return Loaded(DEFAULTS._replace(**values), sources, tuple(file for file in (own, box) if file), system_path)
 
 
 def read(path: str) -> File | None:
@@ -156,4 +154,4 @@ def key_list(entry: Any) -> tuple[str, ...]:
 
 def names() -> tuple[str, ...]:
     """All keys of the top level."""
-    return tuple(each.name for each in fields(Settings))
+    return Settings._fields

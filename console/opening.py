@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console import config, remembered
@@ -100,7 +99,7 @@ def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:
         "slow": "always" if options.slow else None,
     }
     given = {key: value for key, value in chosen.items() if value is not None}
-    return replace(loaded.settings, **{key: value for key, value in given.items() if not loaded.is_locked(key)})
+    return loaded.settings._replace(**{key: value for key, value in given.items() if not loaded.is_locked(key)})
 
 
 def parser() -> ArgumentParser:

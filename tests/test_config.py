@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,8 +128,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 def test_the_model_and_the_settings_have_the_same_keys_and_defaults() -> None:
-    assert list(ConfigFile.model_fields) == [each.name for each in fields(config.Settings)]
-    assert ConfigFile.model_validate({}).model_dump() == vars(config.DEFAULTS)
+    assert tuple(ConfigFile.model_fields) == config.Settings._fields
+    assert ConfigFile.model_validate({}).model_dump() == config.DEFAULTS._asdict()
 
 
 def test_chosen_keys_are_bound_shown_and_swapped() -> None:

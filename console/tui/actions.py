@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingType
 
@@ -32,8 +31,7 @@ Scope: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing a key does; `name` is that of the method `action_<name>` of the app, screen or widget in `scope`."""
 
     name: str
@@ -268,7 +266,7 @@ def rebind(wishes: Mapping[str, Sequence[str]]) -> bool:
 def in_scope(scope: Scope) -> tuple[Action, ...]:
     """The actions of a scope with the keys they have, in the order of the table."""
     return tuple(
-        replace(action, keys=_chosen.get(keymap.full_name(action), action.keys))
+        action._replace(keys=_chosen.get(keymap.full_name(action), action.keys))
         for action in ACTIONS
         if action.scope == scope
     )

@@ -12,7 +12,7 @@ from textual import events
 from console import run_queries
 from console.client import Client
 from console.config import DEFAULTS
-from console.tui import config_notice, endings, memory, recalling, terminal, type_ahead
+from console.tui import endings, memory, recalling, terminal, type_ahead
 from console.tui.actions import bindings
 from console.tui.attendance import Attendance
 from console.tui.collecting import Collecting
@@ -20,6 +20,7 @@ from console.tui.guarded_app import GuardedApp
 from console.tui.messages import (
     ActDone,
     ActFailed,
+    ConfigWrong,
     LinkLost,
     ProjectOpened,
     ProjectsWanted,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from console.config import Loaded, Settings
-    from console.tui.config_notice import ConfigWrong
     from console.tui.courier import ClientFactory
     from console.tui.memory import Memory
     from console.tui.screens.runs import RunsScreen
@@ -153,6 +153,8 @@ class FootplateApp(GuardedApp):
         self._attendance.pressed()
         self._feed.start()
         if self._suspect is not None:
+            from console.tui import config_notice  # here: few configurations are
+
             config_notice.look(self._suspect, self)
         if self._memory is not None:
             self._come_back(self._memory)

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textual.message import Message
-
 from console.tui.courier import deliver
+from console.tui.messages import ConfigWrong
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
     from console.config import Loaded
-
-
-@dataclass
-class ConfigWrong(Message):
-    """Something in a file could not be used."""
-
-    words: str
 
 
 def look(loaded: Loaded, reply_to: MessagePump) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from console.client import ClientError, DaemonRefused
 from console.tui.messages import ChangeSeen, LinkLost, LinkQuiet, RequestFailed
@@ -31,8 +30,7 @@ WAITING_LIMIT: Final = 16
 """Requests of different kinds that may wait; beyond that the oldest is dropped, as nobody looks at it any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A call to the daemon and who gets the message it makes."""
 
     kind: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from console.config import DEFAULTS
@@ -21,26 +20,27 @@ if TYPE_CHECKING:
     from console.tui.terminal import TerminalProfile
 
 
-@dataclass
 class Session:
     """One for the life of the app."""
 
-    client_factory: ClientFactory
-    profile: TerminalProfile
-    monotonic: Callable[[], float]
-    settings: Settings = DEFAULTS
-    courier: Courier = field(init=False)
-    acts: Acts = field(init=False)
-    drafts: dict[str, str] = field(default_factory=dict)
-    """Unsent texts by what they are about, such as `note:<id of the run>`."""
-    link: LinkState = field(init=False)
-    away: str = ""
-    """How long the person did not look, in words, while what ended meanwhile is listed; else empty."""
-
-    def __post_init__(self) -> None:
-        self.courier = Courier(self.client_factory)
-        self.acts = Acts(self.client_factory, self.monotonic)
-        self.link = LinkState(self.monotonic, slow=self.profile.slow, ascii_only=self.ascii_only)
+    def __init__(
+        self,
+        client_factory: ClientFactory,
+        profile: TerminalProfile,
+        monotonic: Callable[[], float],
+        settings: Settings = DEFAULTS,
+    ) -> None:
+        self.client_factory = client_factory
+        self.profile = profile
+        self.monotonic = monotonic
+        self.settings = settings
+        self.courier = Courier(client_factory)
+        self.acts = Acts(client_factory, monotonic)
+        self.link = LinkState(monotonic, slow=profile.slow, ascii_only=self.ascii_only)
+        self.drafts: dict[str, str] = {}
+        """Unsent texts by what they are about, such as `note:<id of the run>`."""
+        self.away = ""
+        """How long the person did not look, in words, while what ended meanwhile is listed; else empty."""
 
     @property
     def actor(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from console import trackers
@@ -103,7 +102,7 @@ def arrange(
     made = {name: column_of(name, place, seen.get(name, NOTHING_SEEN)) for place, name in enumerate(names)}
     if "state" not in made:
         # A click on the glyphs sorts by what they stand for.
-        made["glyph"] = replace(made["glyph"], key="state")
+        made["glyph"] = made["glyph"]._replace(key="state")
     if chosen is not None:
         return tuple(made.values())
     base: tuple[str, ...] = NARROW if width_cells < MIDDLE_CELLS else MIDDLE if width_cells < ROOMY_CELLS else ROOMY
@@ -114,7 +113,7 @@ def arrange(
     first = [*base[: base.index("key")], *first, *base[base.index("key") :]]
     # What names and outcomes say is cut before anything of the others is left out.
     outcome, wanted = made["outcome"], min(NAME_CELLS, seen.get("name", NOTHING_SEEN).width_cells)
-    made["outcome"] = replace(outcome, width_cells=KINDS["outcome"].least_cells)
+    made["outcome"] = outcome._replace(width_cells=KINDS["outcome"].least_cells)
     spare = width_cells - GUTTER_CELLS - sum(made[name].width_cells + GAP_CELLS for name in (*PINNED, *first))
     at = first.index("key")
     ending = first[at:] if spare >= 0 else first[at + 1 :]
@@ -126,8 +125,8 @@ def arrange(
             break
         spare -= needed
         fitting.append(name)
-    made["outcome"] = replace(
-        outcome, width_cells=min(outcome.width_cells, made["outcome"].width_cells + max(0, spare))
+    made["outcome"] = outcome._replace(
+        width_cells=min(outcome.width_cells, made["outcome"].width_cells + max(0, spare))
     )
     params = [name for name in names if name.startswith("param:")]
     order = dict.fromkeys((*PINNED, *first[:at], *fitting, *ending, *params, *names))

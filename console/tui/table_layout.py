@@ -1,7 +1,6 @@
 """Which columns of a table are drawn, and how wide."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from console.tui.text_format import cell_width, fit, visible
@@ -12,8 +11,7 @@ GAP_CELLS = 1
 """Blank cells between two columns."""
 
 
-@dataclass(frozen=True)
-class TableColumn:
+class TableColumn(NamedTuple):
     """One column of a table."""
 
     key: str
@@ -42,8 +40,7 @@ class Cell(NamedTuple):
 NO_CELL: Final = Cell("")
 
 
-@dataclass(frozen=True)
-class TableRow:
+class TableRow(NamedTuple):
     """One row; its cells are in the order of the table's columns unless those say otherwise."""
 
     key: str
@@ -85,12 +82,11 @@ class LazyRow:
 Row: TypeAlias = TableRow | LazyRow
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """A column that is drawn."""
 
-    index: int
-    """Of the column."""
+    column: int
+    """Its index."""
     cell: int
     """Of its cell in a row."""
     start: int
@@ -98,8 +94,7 @@ class Slot:
     width_cells: int
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Which columns are drawn where, and how many have no room."""
 
     slots: tuple[Slot, ...]
@@ -157,7 +152,7 @@ def header_text(columns: Sequence[TableColumn], layout: Layout, sort: tuple[str,
     arrow = descending_arrow if sort[1] else ascending_arrow
     texts = []
     for slot in layout.slots:
-        column = columns[slot.index]
+        column = columns[slot.column]
         title = visible(column.title)
         if column.key == sort[0]:
             room = max(0, slot.width_cells - 1)

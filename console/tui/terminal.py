@@ -6,8 +6,7 @@ Textual reads its TEXTUAL_* settings when it is first imported, so this module i
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -25,8 +24,7 @@ ANSWER_TIMEOUT_S: Final = 0.5
 """How long the first frame waits for an answer; none at all counts as a slow one."""
 
 
-@dataclass(frozen=True, slots=True)
-class TerminalProfile:
+class TerminalProfile(NamedTuple):
     """The terminal in the words the screens need."""
 
     term: str = "xterm-256color"
@@ -47,8 +45,13 @@ class TerminalProfile:
     status_interval_s: float = 1.0
     slow: bool = False
     """At most 5 KiB/s go to the terminal, which the header says."""
-    environment: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    environment: Mapping[str, str] | None = None
     """What it was before the screens put their own settings into it, for runs that are started from them."""
+
+    def __repr__(self) -> str:
+        """Without the environment, which holds secrets and would stand in what is said of a crash."""
+        shown = zip(self._fields, self, strict=True)
+        return f"TerminalProfile({', '.join(f'{name}={value!r}' for name, value in shown if name != 'environment')})"
 
     @property
     def over_line(self) -> bool:
@@ -82,7 +85,7 @@ def detect(environ: Mapping[str, str], *, has_terminal: bool) -> TerminalProfile
 def adjusted(profile: TerminalProfile, settings: Settings) -> TerminalProfile:
     """The profile as the person wants it, and as the line to the terminal is."""
     if settings.glyphs != "auto":
-        profile = replace(profile, glyphs=settings.glyphs)
+        profile = profile._replace(glyphs=settings.glyphs)
     if settings.slow == "always" or (settings.slow == "auto" and profile.over_ssh and answers_slowly()):
         return slowed(profile)
     return profile
@@ -90,8 +93,7 @@ def adjusted(profile: TerminalProfile, settings: Settings) -> TerminalProfile:
 
 def slowed(profile: TerminalProfile) -> TerminalProfile:
     """The same terminal at the end of a thin line: charts once in 10 s, logs once in 2 s, no counting of seconds."""
-    return replace(
-        profile,
+    return profile._replace(
         slow=True,
         frames_per_second=SLOW_FRAMES_PER_SECOND,
         change_interval_s=4.0,

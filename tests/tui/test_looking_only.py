@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,7 @@ from tests.tui.test_acts import notices
 if TYPE_CHECKING:
     from tests.support import Home
 
-LOOKING = replace(DEFAULTS, readonly=True)
+LOOKING = DEFAULTS._replace(readonly=True)
 
 
 @pytest.mark.parametrize("scope", ["runs", "run", "projects"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from console.tui.app import FootplateApp
     from console.tui.terminal import TerminalProfile
 
-OVER_A_LINE = replace(QUICK, frames_per_second=15)
+OVER_A_LINE = QUICK._replace(frames_per_second=15)
 
 
 def record(app: FootplateApp, monkeypatch: pytest.MonkeyPatch) -> tuple[FootplateScreen, list[Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,7 +140,7 @@ def test_the_grid_pages_through_all_metrics() -> None:
 
 def test_in_a_small_terminal_with_ascii_only_everything_is_ascii_below_the_header() -> None:
     async def drive() -> None:
-        profile = replace(QUICK, glyphs="ascii")
+        profile = QUICK._replace(glyphs="ascii")
         async with opened(example_box(), size=(80, 24), profile=profile) as (app, pilot):
             await press(pilot, *TO_R218, "z", "v", "s", "left")
             chart = app.screen.query_one("#run-chart")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.tui.screens.too_small import TooSmallScreen
@@ -68,7 +67,7 @@ def test_a_hundred_runs_that_end_in_a_second_cost_few_requests_and_show_no_gap()
     async def drive() -> None:
         runs = [make_run(no, f"n{no}", state="running", started_ago_s=float(no)) for no in range(1, 101)]
         box = Box(runs)
-        profile = replace(QUICK, change_interval_s=0.25)
+        profile = QUICK._replace(change_interval_s=0.25)
         async with opened(box, size=(120, 40), profile=profile) as (app, pilot):
             asked = len(box.run_queries)
             for no in range(1, 101):

@@ -4,7 +4,6 @@ writes them anew. Forms are in test_form_snapshots.py."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,7 +115,7 @@ def test_charts(size: tuple[int, int]) -> None:
 
 def test_charts_in_ascii() -> None:
     keys = ("down", "down", "down", "enter", "z", "v", "s", "left", "left")
-    asyncio.run(snapshot("charts_ascii", (80, 24), *keys, profile=replace(QUICK, glyphs="ascii")))
+    asyncio.run(snapshot("charts_ascii", (80, 24), *keys, profile=QUICK._replace(glyphs="ascii")))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -40,7 +40,7 @@ def shown(width_cells: int, chosen: tuple[str, ...] | None = None) -> tuple[list
     """The keys of what is drawn in a table of this width, and all columns."""
     names = candidates(chosen, DIFFERING, imported=False)
     columns = arrange(width_cells, chosen, names, SEEN)
-    return [columns[slot.index].key for slot in lay_out(columns, width_cells).slots], columns
+    return [columns[slot.column].key for slot in lay_out(columns, width_cells).slots], columns
 
 
 @pytest.mark.parametrize("width_cells", [58, 72, 80, 100, 125, 200])

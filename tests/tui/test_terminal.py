@@ -122,6 +122,18 @@ def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
     assert done.stdout.strip() == "[] ['store.paths']"
 
 
+def test_no_dataclass_is_compiled_before_the_first_frame() -> None:
+    code = (
+        "import sys, console.tui.app, console.opening\n"
+        "ours = [m for name, m in sys.modules.items() if name.startswith('console')]\n"
+        "kinds = {each for m in ours for each in vars(m).values() if isinstance(each, type)}\n"
+        "made = [k for k in kinds if k.__module__.startswith('console') and '__dataclass_fields__' in vars(k)]\n"
+        "print(made)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_terminal_module_does_not_import_textual() -> None:
     code = "import sys, console.tui.terminal; print('textual' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,7 +92,7 @@ def test_the_theme_goes_round_and_is_remembered_until_another_is_configured(tmp_
             await press(pilot, "ctrl+t", "ctrl+t")
             assert app.theme == OKABE_DARK.name
             await press(pilot, "ctrl+t", "q")
-        async with opened(box, kept=Memory(path), settings=replace(DEFAULTS, theme="terminal")) as (app, _):
+        async with opened(box, kept=Memory(path), settings=DEFAULTS._replace(theme="terminal")) as (app, _):
             assert app.theme == TERMINAL.name
 
     run(drive)
@@ -128,7 +127,7 @@ def test_without_a_real_terminal_plain_text_is_refused_with_a_word() -> None:
 @pytest.mark.usefixtures("in_utc")
 def test_picture_in_the_light_theme() -> None:
     async def drive() -> None:
-        settings = replace(DEFAULTS, theme="okabe-light")
+        settings = DEFAULTS._replace(theme="okabe-light")
         async with opened(example_box(), monotonic=Clock(), settings=settings) as (app, pilot):
             await press(pilot, "down", "down", "down", "space", "down")
             compare_screen("runs_light_120x40", picture(app))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -288,7 +287,7 @@ def test_whatever_runs_are_called_every_line_has_its_width_and_shows_its_key(
         box.triage["live"][1]["devices"] = [HOSTILE]
         for each in box.triage["waiting"]:
             each |= {"name": HOSTILE, "reason": HOSTILE, "params": {HOSTILE: HOSTILE}}
-        profile = replace(QUICK, glyphs="ascii" if ascii_only else "braille")
+        profile = QUICK._replace(glyphs="ascii" if ascii_only else "braille")
         async with opened(box, size=size, profile=profile, monotonic=Clock(), opens_runs=False) as (app, pilot):
             await press(pilot, *("j",) * 9, "g")
             shown = screen_text(app)

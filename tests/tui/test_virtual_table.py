@@ -346,8 +346,8 @@ def test_flexible_columns_share_what_is_left() -> None:
         TableColumn("d", "d", 3, pinned=True),
     )
     assert [slot.width_cells for slot in lay_out(columns, 33).slots] == [4, 10, 10, 3]
-    assert [slot.index for slot in lay_out(columns, 18).slots] == [0, 1, 3]
-    assert [slot.index for slot in lay_out(columns, 7).slots] == [3]
+    assert [slot.column for slot in lay_out(columns, 18).slots] == [0, 1, 3]
+    assert [slot.column for slot in lay_out(columns, 7).slots] == [3]
     assert lay_out(columns, 3).slots == ()
 
 

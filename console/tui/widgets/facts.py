@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 from textual.widget import Widget
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from textual.geometry import Size
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One line of facts; the value may come from outside and may hold line ends."""
 
     name: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from textual.content import Content
 
@@ -20,8 +19,7 @@ DISK_WARNING_PERCENT: Final = 90.0
 DISK_ERROR_PERCENT: Final = 97.0
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
+class HeaderFacts(NamedTuple):
     """All that the header shows."""
 
     status: Status | None = None

@@ -52,7 +52,7 @@ class TablePainter:
         columns, ellipsis = self.columns, "~" if ascii_only else "…"
         for slot in self.layout.slots:
             cell = row.cell(slot.cell)
-            text = fit(cell.text, slot.width_cells, align=columns[slot.index].align, ellipsis=ellipsis)
+            text = fit(cell.text, slot.width_cells, align=columns[slot.column].align, ellipsis=ellipsis)
             # One piece with the gap before it: a page is some hundred pieces, and each is handled several times.
             segments.append(Segment(" " + text, self._join(base, cell.style)))
         used_cells = self.layout.used_cells
@@ -95,5 +95,5 @@ def slot_at(layout: Layout, columns: Sequence[TableColumn], x: int) -> TableColu
     """The column whose title is at cell `x` of the line."""
     for slot in layout.slots:
         if slot.start <= x <= slot.start + slot.width_cells:
-            return columns[slot.index]
+            return columns[slot.column]
     return None

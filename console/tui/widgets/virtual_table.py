@@ -144,7 +144,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def drawn_columns(self) -> tuple[TableColumn, ...]:
         """The columns that have room."""
-        return tuple(self._painter.columns[slot.index] for slot in self._painter.layout.slots)
+        return tuple(self._painter.columns[slot.column] for slot in self._painter.layout.slots)
 
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
         """Replace the columns; rows that are in memory must already match them or be replaced next."""
