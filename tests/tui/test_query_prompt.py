@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from console.client import DaemonRefused
 from console.run_columns import table_page
 from console.run_queries import Completion
+from console.tui.terminal import slowed
 from console.tui.widgets.prompt import Prompt, PromptInput
-from console.tui.widgets.query_prompt import QueryPrompt, completion_line
-from tests.tui.pilots import opened, press, screen_text, settle
+from console.tui.widgets.query_prompt import ANSWER_KEEPS_S, QueryPrompt, completion_line
+from tests.tui.pilots import QUICK, Clock, opened, press, screen_text, settle
 from tests.tui.stand_in import StandIn, example_box
 from tests.tui.test_acts import paste
 
@@ -161,7 +162,7 @@ def test_what_was_typed_before_an_answer_came_does_not_count_any_more() -> None:
         async with opened(box, size=(120, 40)) as (app, pilot):
             await press(pilot, "slash", *"vit")
             prompt = app.screen.query_one(QueryPrompt)
-            late = QueryPrompt.Tried(prompt._number - 1, "churn", kept=False, table_page=None, fault=None)
+            late = QueryPrompt.Tried(prompt._number - 1, "churn", table_page=None, fault=None)
             prompt.post_message(late)
             await press(pilot, "escape")
             assert "Runs 32" in screen_text(app)
@@ -183,10 +184,100 @@ def test_an_answer_that_comes_with_the_key_that_drops_the_query_does_not_count()
             await press(pilot, "slash", *"sweep")
             prompt = app.screen.query_one(QueryPrompt)
             page = table_page(prompt._session.courier._client_factory(), text="sweep")
-            prompt.post_message(QueryPrompt.Tried(prompt._number, "sweep 2", False, page, None))
+            prompt._wanted = "tried"
+            prompt.post_message(QueryPrompt.Tried(prompt._number, "sweep 2", page, None))
             prompt.post_message(Prompt.Left(kept=False, text="sweep 2"))
             await settle(pilot)
             assert app._runs_screen.filter_text == ""
             assert "Runs 32 " in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def typed_without_a_pause(prompt: QueryPrompt, text: str) -> None:
+    """As if the letters had come and the next key came before a pause."""
+    with prompt.prevent(PromptInput.Changed):
+        prompt.text_input.value = text
+    prompt.post_message(Prompt.Letters(text))
+
+
+def test_a_query_is_asked_with_its_letters_and_shown_when_it_is_wanted() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(120, 40), monotonic=Clock()) as (app, pilot):
+            await press(pilot, "slash")
+            typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
+            await settle(pilot)
+            assert "vit" in {text for text, *_ in box.run_queries}
+            assert "Runs 32" in screen_text(app), "nothing moves while letters come"
+            asked = len(box.run_queries)
+            app.screen.query_one(Prompt).post_message(Prompt.Typed("vit"))
+            await settle(pilot)
+            assert "Runs 5 of 32  /vit" in screen_text(app)
+            app.screen.query_one(PromptInput).action_keep_filter()
+            await settle(pilot)
+            texts = [text for text, *_ in box.run_queries[asked:]]
+            assert "vit" not in texts, "asked once"
+            assert not app.screen.query_one(QueryPrompt).display
+
+    asyncio.run(drive())
+
+
+def test_an_answer_grows_old() -> None:
+    async def drive() -> None:
+        box, clock = example_box(), Clock()
+        async with opened(box, size=(120, 40), monotonic=clock) as (_app, pilot):
+            await press(pilot, "slash", *"vit")
+            asked = len(box.run_queries)
+            clock.now_s += ANSWER_KEEPS_S
+            await press(pilot, "enter")
+            assert [text for text, *_ in box.run_queries[asked:]] == ["vit"]
+
+    asyncio.run(drive())
+
+
+def test_an_answer_of_another_order_does_not_count() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(120, 40), monotonic=Clock()) as (app, pilot):
+            await press(pilot, "slash")
+            typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
+            await settle(pilot)
+            app._runs_screen._set_sort("name", descending=False)
+            app.screen.query_one(PromptInput).action_keep_filter()
+            await settle(pilot)
+            assert ("vit", "name", False) in box.run_queries
+            assert "Runs 5 of 32  /vit" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_a_question_that_failed_is_asked_again() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(120, 40), monotonic=Clock()) as (app, pilot):
+            await press(pilot, "slash")
+            box.refusal = DaemonRefused("the index is busy", "try again", 503, {})
+            typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
+            await settle(pilot)
+            box.refusal = None
+            app.screen.query_one(PromptInput).action_keep_filter()
+            await settle(pilot)
+            assert "Runs 5 of 32  /vit" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+def test_on_a_slow_line_nothing_is_asked_before_the_pause() -> None:
+    async def drive() -> None:
+        box = example_box()
+        async with opened(box, size=(120, 40), profile=slowed(QUICK)) as (app, pilot):
+            await press(pilot, "slash")
+            typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
+            await settle(pilot)
+            assert "vit" not in {text for text, *_ in box.run_queries}
+            app.screen.query_one(Prompt).post_message(Prompt.Typed("vit"))
+            await settle(pilot)
+            assert "Runs 5 of 32  /vit" in screen_text(app)
 
     asyncio.run(drive())

@@ -331,8 +331,7 @@ class RunsScreen(FootplateScreen):
         """What was typed and kept does not count."""
         self.query_one(QueryPrompt).settle()
         await self.release()
-        fault = message.fault
-        self.say(fault.message + f": {fault.hint}" * bool(fault.hint), severe=True)
+        self.say(message.words, severe=True)
 
     def on_prompt_left(self, message: Prompt.Left) -> None:
         """Typing is over; what is kept counts once it is answered."""
@@ -362,6 +361,7 @@ class RunsScreen(FootplateScreen):
 
     def _set_sort(self, key: str, descending: bool) -> None:
         self.sort, self.descending = key, descending
+        self.query_one(QueryPrompt).ask_anew()
         self._show_sort()
         self._start_query()
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 TYPING_PAUSE_S: Final = 0.12
+MOMENT_S: Final = 0.03
+"""Between letters that arrive together, as of a paste; the next one of a person comes later."""
 FIELD_MAX_CHARACTERS: Final = 4096
 
 
@@ -108,6 +110,12 @@ class Prompt(Horizontal):
     """
 
     @dataclass
+    class Letters(Message):
+        """The text after each letter: what it may need can be fetched, nothing is to be shown yet."""
+
+        text: str
+
+    @dataclass
     class Typed(Message):
         """The text after a pause in typing."""
 
@@ -144,6 +152,7 @@ class Prompt(Horizontal):
         # Hidden it must not take the keys: Textual hands the focus of a table that hides to whatever can have it.
         self.text_input.can_focus = False
         self._pause = Pause(self, TYPING_PAUSE_S, self._say)
+        self._moment = Pause(self, MOMENT_S, self._tell)
 
     @property
     def text_input(self) -> PromptInput:
@@ -163,13 +172,18 @@ class Prompt(Horizontal):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Wait for a pause."""
         event.stop()
+        self._moment.soon()
         self._pause.soon()
 
     def on_prompt_left(self) -> None:
         """Say what was typed last, then hide; the message goes on to the screen."""
+        self._moment.cancel()
         self._pause.cancel()
         self.display = not self._hides
         self.text_input.can_focus = False
+
+    def _tell(self) -> None:
+        self.post_message(self.Letters(self.text_input.value))
 
     def _say(self) -> None:
         self.post_message(self.Typed(self.text_input.value))

@@ -1,13 +1,14 @@
 """The prompt for a query over runs: completions while typing, errors at their column, and the last good result.
 
-A query is tried while it is typed. It counts from the moment on that the daemon has answered it; one that is not
-finished yet, or wrong, changes nothing but the line under the prompt.
+A query is asked with each letter and tried at a pause, so that its answer is often there when it is wanted. It counts
+from the moment on that the daemon has answered it; one that is not finished yet, or wrong, changes nothing but the line
+under the prompt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rich.highlighter import Highlighter
 from textual.containers import Vertical
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.run_columns import TablePage
     from console.run_queries import Completion, Completions, Fault
+    from console.tui.messages import RequestFailed
     from console.tui.session import Session
 
 PLACEHOLDER: Final = "words, or val/acc > 0.8 and lr < 1e-3"
@@ -38,6 +40,8 @@ HISTORY_MAX: Final = 50
 ITEM_CELLS: Final = 40
 HIDE_AFTER_S: Final = 0.25
 """A prompt that was left waits for its answer, but no longer."""
+ANSWER_KEEPS_S: Final = 1.0
+"""So long after it was asked a query need not be asked again."""
 GOES_ON: Final = ("metric", "param", "fact", "form")
 """Of a word that may become the name of one of these, it is not yet known whether it is a word to look for."""
 NO_COMPLETIONS: Final = run_queries.Completions(0, 0, ())
@@ -85,6 +89,11 @@ class QueryPrompt(Vertical):
 
         fault: Fault
 
+        @property
+        def words(self) -> str:
+            """What is wrong, and what to do."""
+            return self.fault.message + f": {self.fault.hint}" * bool(self.fault.hint)
+
     @dataclass
     class Completed(Message):
         """What may come next in a text."""
@@ -98,7 +107,6 @@ class QueryPrompt(Vertical):
 
         number: int
         text: str
-        kept: bool
         table_page: TablePage | None
         fault: Fault | None
 
@@ -107,6 +115,12 @@ class QueryPrompt(Vertical):
         self._session = session
         self._fetch = fetch
         self._number = 0
+        """Of the last question; an answer to an earlier one does not count."""
+        self._asked: tuple[str, float] | None = None
+        """The text of the last question, and when it was asked."""
+        self._answer: QueryPrompt.Tried | None = None
+        self._wanted: Literal["tried", "kept"] | None = None
+        """What the answer is waited for."""
         self._history: list[str] = []
         self._place = 0
         self._mark = FaultMark()
@@ -143,30 +157,39 @@ class QueryPrompt(Vertical):
         self._place = len(self._history)
         self._completions, self._completed_text, self._fault = NO_COMPLETIONS, None, None
         self._hiding.cancel()
+        self._asked = None
         self._left = False
         self.display = True
         self.query_one(Prompt).open(text)
         self._show_line()
         self._ask_completions()
 
+    def on_prompt_letters(self, message: Prompt.Letters) -> None:
+        """Ask for what the pause will want, unless the line is slow."""
+        message.stop()
+        if not self._session.profile.slow:
+            self._ask_completions()
+            self._ask(message.text)
+
     def on_prompt_typed(self, message: Prompt.Typed) -> None:
         """Try what was typed so far."""
         message.stop()
-        self._ask_completions()
-        self._try(message.text, kept=False)
+        if self._session.profile.slow:
+            self._ask_completions()
+        self._want(message.text, "tried")
 
     def on_prompt_left(self, message: Prompt.Left) -> None:
         """Typing is over; the message goes on to the screen."""
-        self._number += 1
         self._left = True
         if message.kept:
             text = message.text.strip()
             if text and text not in self._history[-1:]:
                 self._history = [*self._history, text][-HISTORY_MAX:]
-            self._try(message.text, kept=True)
+            self._want(message.text, "kept")
             # To hide it moves every line of the table, which soon is painted with other rows anyway.
             self._hiding.soon()
         else:
+            self._drop_question()
             self.settle()
 
     def settle(self) -> None:
@@ -185,37 +208,70 @@ class QueryPrompt(Vertical):
             self.text_input.value = self._history[self._place]
             self.text_input.cursor_position = len(self.text)
 
-    def _try(self, text: str, *, kept: bool) -> None:
+    def ask_anew(self) -> None:
+        """For the screen, when its order changed: what was asked of the old one does not count."""
+        asked, wanted = self._asked, self._wanted
+        self._drop_question()
+        if asked is not None and wanted is not None:
+            self._want(asked[0], wanted)
+
+    def _drop_question(self) -> None:
         self._number += 1
+        self._asked = self._answer = self._wanted = None
+
+    def _want(self, text: str, what: Literal["tried", "kept"]) -> None:
+        self._ask(text)
+        self._wanted = what
+        if self._answer is not None:
+            self._use(self._answer)
+
+    def _ask(self, text: str) -> None:
+        """Ask the daemon, unless that was done a moment ago."""
+        now_s = self._session.monotonic()
+        if self._asked is not None and text == self._asked[0] and now_s - self._asked[1] < ANSWER_KEEPS_S:
+            return
+        self._drop_question()
+        self._asked = (text, now_s)
         number = self._number
         if fault := run_queries.too_long(text):
-            self.post_message(self.Tried(number, text, kept, None, fault))
+            self.post_message(self.Tried(number, text, None, fault))
             return
 
         def fetch(client: Client) -> QueryPrompt.Tried:
             try:
-                return self.Tried(number, text, kept, self._fetch(client, text.strip()), None)
+                return self.Tried(number, text, self._fetch(client, text.strip()), None)
             except DaemonRefused as error:
                 if fault := run_queries.fault_of(error):
-                    return self.Tried(number, text, kept, None, fault)
+                    return self.Tried(number, text, None, fault)
                 raise
 
         self._session.courier.ask_at_once("filter", self, fetch)
 
     def on_query_prompt_tried(self, message: Tried) -> None:
-        """Pass a good answer on; show what is wrong."""
+        """Keep an answer until it is wanted."""
         message.stop()
-        if message.number != self._number:
-            return
-        page = message.table_page
+        if message.number == self._number:
+            self._answer = message
+            if self._wanted is not None:
+                self._use(message)
+
+    def on_request_failed(self, message: RequestFailed) -> None:
+        """Ask again when it is wanted again; the message goes on to the app, which says so."""
+        if message.kind == "filter":
+            self._asked = None
+
+    def _use(self, answer: Tried) -> None:
+        """Pass a good answer on; show what is wrong."""
+        kept, self._wanted = self._wanted == "kept", None
+        page = answer.table_page
         if page is None:
-            self._set_fault(message.fault)
-            if message.kept and message.fault is not None:
-                self.post_message(self.Refused(message.fault))
+            self._set_fault(answer.fault)
+            if kept and answer.fault is not None:
+                self.post_message(self.Refused(answer.fault))
             return
         self._set_fault(None)
-        if page.page.matched_count or message.kept or not self._may_go_on(message.text):
-            self.post_message(self.Accepted(message.text.strip(), page, message.number))
+        if page.page.matched_count or kept or not self._may_go_on(answer.text):
+            self.post_message(self.Accepted(answer.text.strip(), page, answer.number))
 
     def on_query_prompt_accepted(self, message: Accepted) -> None:
         """Keep from the screen what was answered while the key was on its way that drops it."""
