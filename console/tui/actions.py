@@ -263,12 +263,12 @@ def rebind(wishes: Mapping[str, Sequence[str]]) -> bool:
     return not refused
 
 
-def in_scope(scope: Scope) -> tuple[Action, ...]:
-    """The actions of a scope with the keys they have, in the order of the table."""
+def in_scope(*scopes: Scope) -> tuple[Action, ...]:
+    """The actions of scopes with the keys they have, in the order of the table."""
     return tuple(
         action._replace(keys=_chosen.get(keymap.full_name(action), action.keys))
         for action in ACTIONS
-        if action.scope == scope
+        if action.scope in scopes
     )
 
 

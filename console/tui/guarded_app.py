@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from textual import events
 from textual.actions import parse
 from textual.app import App, SuspendNotSupported
 
@@ -13,12 +14,12 @@ from console.config import Theme
 from console.tui import lofi, type_ahead
 from console.tui.actions import WRITING
 from console.tui.ascii_glyphs import AsciiGlyphs
+from console.tui.held_keys import HeldKeys
 from console.tui.theme import THEMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from textual import events
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
     from textual.filter import LineFilter
@@ -35,6 +36,10 @@ class GuardedApp(App[int]):
 
     session: Session
     _in_256_colours: LineFilter | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held_keys = HeldKeys(self)
 
     def paint_for_terminal(self) -> None:
         """Where the terminal has 256 colours, choose among them; once, before the first frame."""
@@ -104,6 +109,12 @@ class GuardedApp(App[int]):
                 self.front.say(LOOKS_ONLY)
                 return True
         return await super().run_action(action, default_namespace, namespaces)
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key that no field has taken, on its way up: it waits when what it is for has not come yet."""
+        if isinstance(event, events.Key) and event.is_forwarded and self._held_keys.take(event):
+            return
+        await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
         """A key that nobody used may have been typed ahead of a field."""

@@ -10,7 +10,7 @@ from textual.keys import _character_to_key as name_of_character
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from console.tui.actions import Action
+    from console.tui.actions import Action, Scope
 
 MOVES: Final = ("up", "down", "left", "right", "home", "end", "pageup", "pagedown")
 OTHERS: Final = ("escape", "enter", "tab", "shift+tab", "space", "backspace", "delete", "insert")
@@ -20,7 +20,7 @@ KEPT_BY_TERMINALS: Final = frozenset({"ctrl+z", "ctrl+s", "ctrl+q", "ctrl+a", "c
 """Job control, flow control, multiplexer prefixes, keys that many terminals cannot send."""
 OWN_INPUT: Final = frozenset({"input", "confirm", "form", "help"})
 """Scopes that take keys before the app does."""
-AROUND: Final = {
+AROUND: Final[dict[Scope, frozenset[str]]] = {
     "table": frozenset({"triage", "runs", "run", "projects", "artifacts", "columns", "views", "beside"}),
     "log": frozenset({"run", "details"}),
 }
@@ -98,7 +98,7 @@ def first_clash(actions: Sequence[Action], bound: Mapping[str, tuple[str, ...]])
     return None
 
 
-def meet(scope: str, other: str) -> bool:
+def meet(scope: Scope, other: Scope) -> bool:
     """Whether a key of one scope would be taken from the other."""
     if scope == other or scope in AROUND.get(other, ()) or other in AROUND.get(scope, ()):
         return True

@@ -72,6 +72,11 @@ class FootplateScreen(ActsOnRuns):
         return is_present(self, self)
 
     @property
+    def awaits_rows(self) -> bool:
+        """What it lists has not come yet; keys wait for it."""
+        return False
+
+    @property
     def trail(self) -> str:
         """What the tab bar says after the name of the tab."""
         return ""

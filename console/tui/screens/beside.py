@@ -73,6 +73,11 @@ class BesideScreen(FootplateScreen):
         table.focus()
 
     @property
+    def awaits_rows(self) -> bool:
+        """Nothing has come yet."""
+        return self._sides is None
+
+    @property
     def trail(self) -> str:
         """What the tab bar says after the name of the tab."""
         return " ".join(row.label for row in self._runs)

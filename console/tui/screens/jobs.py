@@ -59,7 +59,9 @@ class JobsScreen(FormScreen):
     def __init__(self, session: Session, project_name: str) -> None:
         super().__init__(session)
         self._project_name = project_name
-        self._choices: tuple[Choice, ...] = ()
+        self._choices: tuple[Choice, ...] | None = None
+        self._is_chosen = False
+        """Enter was pressed before there was anything to choose."""
         self._shown: tuple[Choice, ...] = ()
 
     def fields(self) -> ComposeResult:
@@ -86,6 +88,9 @@ class JobsScreen(FormScreen):
         found.sort(key=lambda each: (each.project.name != self._project_name, each.project.name.lower()))
         self._choices = tuple(found)
         self._show()
+        if self._is_chosen:
+            self._is_chosen = False
+            self.action_submit()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow the list."""
@@ -95,6 +100,8 @@ class JobsScreen(FormScreen):
     def _show(self) -> None:
         table = self.query_one(VirtualTable)
         words = self.query_one(FieldInput).value
+        if self._choices is None:
+            return
         self._shown = tuple(each for each in self._choices if each.matches(words))
         table.empty = (
             "no job matches" if self._choices else "no watched project has a job\nfootplate init DIR proposes some"
@@ -130,6 +137,9 @@ class JobsScreen(FormScreen):
 
     def action_submit(self) -> None:
         """Go on to its params."""
+        if self._choices is None:
+            self._is_chosen = True
+            return
         row = self.query_one(VirtualTable).cursor_row
         if row >= len(self._shown):
             self.say("there is no job under the cursor", severe=True)

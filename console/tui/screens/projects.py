@@ -44,14 +44,14 @@ class ProjectsScreen(FootplateScreen):
         """`root`: the project on which the cursor is first."""
         super().__init__(session)
         self._wanted_root = root
-        self._projects: tuple[Project, ...] = ()
+        self._projects: tuple[Project, ...] | None = None
 
     def compose(self) -> ComposeResult:
         """A table above, everything about the project under the cursor below."""
         yield HeaderLine()
         yield TabBar()
         yield Rule("Projects", id="projects-rule")
-        yield VirtualTable(COLUMNS, id="projects-table", empty="waiting for the daemon…")
+        yield VirtualTable(COLUMNS, id="projects-table", empty="waiting for the daemon…", open_row=self.action_open)
         yield Rule("", id="project-rule")
         with VerticalScroll(id="project-scroll"):
             yield Static(id="project-detail", markup=False)
@@ -64,10 +64,15 @@ class ProjectsScreen(FootplateScreen):
         table.focus()
 
     @property
+    def awaits_rows(self) -> bool:
+        """Nothing has come yet."""
+        return self._projects is None
+
+    @property
     def project(self) -> Project | None:
         """The one under the cursor."""
         key = self.query_one(VirtualTable).cursor_key
-        return next((each for each in self._projects if each.root == key), None)
+        return next((each for each in self._projects or () if each.root == key), None)
 
     @property
     def project_name(self) -> str:
@@ -87,17 +92,18 @@ class ProjectsScreen(FootplateScreen):
         if not self.present:
             return
         self.session.link.touch()
-        self._projects = tuple(sorted(message.projects, key=lambda each: (not each.attention, each.name.lower())))
+        projects = tuple(sorted(message.projects, key=lambda each: (not each.attention, each.name.lower())))
+        self._projects = projects
         table = self.query_one(VirtualTable)
         table.empty = "no folder is watched\nfootplate watch DIR looks after one"
-        table.set_row_count(len(self._projects))
-        table.put_page(0, [row_of(each, time.time(), ascii_only=self.session.ascii_only) for each in self._projects])
+        table.set_row_count(len(projects))
+        table.put_page(0, [row_of(each, time.time(), ascii_only=self.session.ascii_only) for each in projects])
         if self._wanted_root:
-            places = [place for place, each in enumerate(self._projects) if each.root == self._wanted_root]
+            places = [place for place, each in enumerate(projects) if each.root == self._wanted_root]
             self._wanted_root = ""
             table.move_cursor(places[0] if places else 0)
-        wanting = sum(len(each.attention) for each in self._projects)
-        title = [("Projects", ""), (f" {len(self._projects)}", MUTED)]
+        wanting = sum(len(each.attention) for each in projects)
+        title = [("Projects", ""), (f" {len(projects)}", MUTED)]
         if wanting:
             title.append((f"  ! {wanting} want{'s' if wanting == 1 else ''} you", "bold $warning"))
         self.query_one("#projects-rule", Rule).set_title(Content.assemble(*title), "")
@@ -112,11 +118,6 @@ class ProjectsScreen(FootplateScreen):
         """Another project."""
         message.stop()
         self._show_project()
-
-    def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
-        """Enter."""
-        message.stop()
-        self.action_open()
 
     def _show_project(self) -> None:
         project = self.project

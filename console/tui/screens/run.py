@@ -97,6 +97,11 @@ class RunScreen(ChartKeys, LogKeys):
         return self.query_one(VirtualTable)
 
     @property
+    def awaits_rows(self) -> bool:
+        """Metrics or the end of the log have not come yet."""
+        return self._detail is None or not self.query_one(LogPane).loaded
+
+    @property
     def run_under_cursor(self) -> RunRow | None:
         """The run of this screen."""
         return self._row

@@ -16,7 +16,7 @@ from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, card_lines
 from console.tui.runs_words import order_of, title_of
-from console.tui.screens.base import FootplateScreen
+from console.tui.screens.runs_opening import OpensFromRuns
 from console.tui.table_pages import PAGE_ROWS
 from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from console.tui.widgets.prompt import Prompt
 
 
-class RunsScreen(FootplateScreen):
+class RunsScreen(OpensFromRuns):
     """Filter, order, marks and cursor live here and outlast every other screen."""
 
     scope: ClassVar[Scope] = "runs"
@@ -68,7 +68,7 @@ class RunsScreen(FootplateScreen):
                 yield Rule("Runs", id="runs-rule")
                 yield QueryPrompt(self.session, self._fetch_first_page, id="runs-filter")
                 yield Static(FIRST_STEPS, id="runs-empty")
-                yield VirtualTable(id="runs-table", empty="waiting for the daemon…")
+                yield VirtualTable(id="runs-table", empty="waiting for the daemon…", open_row=self.action_open)
             yield SidePanel(self.session, id="runs-side")
         yield Static(id="runs-card", markup=False)
         yield KeyBar("runs")
@@ -88,6 +88,11 @@ class RunsScreen(FootplateScreen):
     @property
     def _table(self) -> VirtualTable:
         return self.query_one(VirtualTable)
+
+    @property
+    def awaits_rows(self) -> bool:
+        """The first page, or the answer to another filter or order, has not come yet."""
+        return not self._book.loaded or self._book.matched_count is None
 
     @property
     def run_under_cursor(self) -> RunRow | None:
@@ -227,48 +232,19 @@ class RunsScreen(FootplateScreen):
         self._show_title()
         self._rest.soon()
 
-    def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
-        """Open the run."""
-        message.stop()
-        self.action_open()
-
     def on_virtual_table_sort_wanted(self, message: VirtualTable.SortWanted) -> None:
         """A click on a column's title."""
         message.stop()
         if order := runs_order.clicked(message.column_key, self.sort, descending=self.descending):
             self._set_sort(*order)
 
-    def action_open(self) -> None:
-        """Open the run under the cursor."""
-        if row := self.run_under_cursor:
-            from console.tui.screens.run import RunScreen  # here: the first frame does not need it
-
-            self.app.push_screen(RunScreen(self.session, row))
-
     def action_mark(self) -> None:
         """Mark the run or take the mark away."""
         self._table.toggle_mark()
+        self._book.mark(self._table.marked)  # at once: the next key may be about the marked runs
 
-    def action_beside(self) -> None:
-        """The marked runs side by side; of one, with the run under the cursor."""
-        from console.tui.screens.beside import BesideScreen  # here: the first frame does not need it
-
-        runs = dict(self._book.marked)
-        if len(runs) < 2 and (row := self.run_under_cursor) is not None:
-            runs.setdefault(row.id, row)
-        if len(runs) < 2:
-            self.say("mark two runs with space, then b")
-            return
-        self.app.push_screen(BesideScreen(self.session, tuple(runs.values())))
-
-    def action_columns(self) -> None:
-        """Choose the columns."""
-        from console.tui.screens.columns import ColumnsScreen  # here: the first frame does not need it
-
-        picker = ColumnsScreen(self.session, self.filter_text, self._book.chosen, self._drawn_names)
-        self.app.push_screen(picker, self._set_columns)
-
-    def _set_columns(self, chosen: tuple[str, ...] | None) -> None:
+    def set_columns(self, chosen: tuple[str, ...] | None) -> None:
+        """Show these columns; None for those that choose themselves."""
         if chosen != self._book.chosen:
             self._book.choose(chosen)
             self._columns_pace.forget()
@@ -296,16 +272,6 @@ class RunsScreen(FootplateScreen):
             self.apply_view(view)
         elif view is not None:
             self.say(view.problem, severe=True)
-
-    def action_views(self) -> None:
-        """Choose a view, keep this one, delete one."""
-        from console.tui.screens.views import ViewsScreen  # here: the first frame does not need it
-
-        def chosen(view: View | None) -> None:
-            if view is not None:
-                self.apply_view(view)
-
-        self.app.push_screen(ViewsScreen(self.session, self.view), chosen)
 
     def action_filter(self) -> None:
         """Type a filter."""
@@ -352,7 +318,7 @@ class RunsScreen(FootplateScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        field = runs_order.next_field(self.sort, self._drawn_names)
+        field = runs_order.next_field(self.sort, self.drawn_names)
         self._set_sort(field, field not in ASCENDING_FIRST)
 
     def action_reverse(self) -> None:
@@ -372,7 +338,7 @@ class RunsScreen(FootplateScreen):
         self._table.set_sort(key, self.descending)
 
     @property
-    def _drawn_names(self) -> list[str]:
+    def drawn_names(self) -> list[str]:
         return [self._book.names[column.cell] for column in self._table.drawn_columns]
 
     def _forget_pages(self) -> None:

@@ -94,7 +94,7 @@ class TriageScreen(FootplateScreen):
         yield Rule("Machine", id="devices-rule")
         yield DeviceStrip(id="triage-devices")
         yield Static(FIRST_STEPS, id="triage-empty")
-        yield SectionList(id="triage-list", empty="waiting for the daemon…")
+        yield SectionList(id="triage-list", empty="waiting for the daemon…", open_row=self.action_open)
         yield Rule("Under the cursor", id="triage-rule")
         yield Facts(id="triage-facts")
         yield KeyBar("triage")
@@ -110,6 +110,11 @@ class TriageScreen(FootplateScreen):
     @property
     def _list(self) -> SectionList:
         return self.query_one(SectionList)
+
+    @property
+    def awaits_rows(self) -> bool:
+        """Nothing has come yet."""
+        return self._triage is None
 
     @property
     def now_s(self) -> float:
@@ -222,11 +227,6 @@ class TriageScreen(FootplateScreen):
         """Other facts."""
         message.stop()
         self._show_facts()
-
-    def on_section_list_row_opened(self, message: SectionList.RowOpened) -> None:
-        """Enter."""
-        message.stop()
-        self.action_open()
 
     def action_open(self) -> None:
         """The run of the row, or the project; what has no screen says which command helps."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from console.client import Client
+    from console.tui.actions import Scope
     from console.tui.session import Session
 
 COLUMNS: Final = (
@@ -41,6 +42,7 @@ EMPTY: Final = "no views yet\ns keeps filter, order and columns of the table as 
 class ViewsScreen(BoxScreen["View | None"]):
     """Says which view was chosen, None for none."""
 
+    scope: ClassVar[Scope] = "views"
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
     DEFAULT_CSS = """
     ViewsScreen > Vertical {
@@ -55,7 +57,7 @@ class ViewsScreen(BoxScreen["View | None"]):
         super().__init__()
         self._session = session
         self._present = present
-        self._views: dict[str, View | Broken] = {}
+        self._views: dict[str, View | Broken] | None = None
 
     def compose(self) -> ComposeResult:
         """The list, and a line for a new name."""
@@ -70,6 +72,11 @@ class ViewsScreen(BoxScreen["View | None"]):
         self._table.ascii = self._session.ascii_only
         self._table.focus()
         self._ask(lambda: "")
+
+    @property
+    def awaits_rows(self) -> bool:
+        """The files have not been read yet; keys wait for that."""
+        return self._views is None
 
     @property
     def _table(self) -> VirtualTable:
@@ -96,11 +103,11 @@ class ViewsScreen(BoxScreen["View | None"]):
         """Show them."""
         if not is_present(self, self):
             return
-        self._views = {each.name: each for each in message.views}
+        self._views = found = {each.name: each for each in message.views}
         table = self._table
         table.empty = EMPTY
-        table.set_row_count(len(self._views))
-        table.put_page(0, [row_of(each) for each in self._views.values()])
+        table.set_row_count(len(found))
+        table.put_page(0, [row_of(each) for each in found.values()])
         if message.words:
             self.notify(visible(message.words), markup=False)
 
@@ -115,7 +122,7 @@ class ViewsScreen(BoxScreen["View | None"]):
     def on_virtual_table_row_opened(self, message: VirtualTable.RowOpened) -> None:
         """Use the view, or say what is wrong with it."""
         message.stop()
-        chosen = self._views.get(message.key)
+        chosen = (self._views or {}).get(message.key)
         if isinstance(chosen, View):
             self.dismiss(chosen)
         elif chosen is not None:

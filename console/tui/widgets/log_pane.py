@@ -71,6 +71,11 @@ class LogPane(Vertical):
         return is_present(self, self._home)
 
     @property
+    def loaded(self) -> bool:
+        """Lines have come, or there are none to come."""
+        return self._loaded or bool(self._absent)
+
+    @property
     def view(self) -> LogView:
         """The lines."""
         return self.query_one(LogView)

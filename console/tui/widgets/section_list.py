@@ -16,6 +16,8 @@ from console.tui.text_format import centred
 from console.tui.theme import theme_style
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.style import Style
     from textual import events
     from textual.binding import BindingType
@@ -43,11 +45,16 @@ class SectionList(Widget, can_focus=True):
     class CursorMoved(Message):
         """The cursor is on another row."""
 
-    class RowOpened(Message):
-        """Enter or a double click."""
-
-    def __init__(self, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+    def __init__(
+        self,
+        *,
+        open_row: Callable[[], None],
+        empty: str = "",
+        id: str | None = None,  # noqa: A002 (Textual's name)
+    ) -> None:
+        """`open_row`: called for enter and for a double click; a message would come behind keys typed after it."""
         super().__init__(id=id)
+        self._open_row = open_row
         self.ascii = False
         self._empty = empty
         self._sections: tuple[Section, ...] = ()
@@ -111,7 +118,7 @@ class SectionList(Widget, can_focus=True):
     def action_open(self) -> None:
         """Open the row."""
         if self._cursor_key:
-            self.post_message(self.RowOpened())
+            self._open_row()
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens the row."""

@@ -1,6 +1,6 @@
 """A table that keeps in memory only the pages of rows that are looked at, with a cursor that follows its row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,11 +86,14 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         columns: Sequence[TableColumn] = (),
         *,
         empty: str = "",
+        open_row: Callable[[], None] | None = None,
         id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:
+        """`open_row`: called in place of `RowOpened`, which comes behind keys that were typed meanwhile."""
         super().__init__(id=id, classes=classes)
         self._empty = empty
+        self._open_row = open_row
         self._painter = TablePainter(self)
         self._painter.columns = tuple(columns)
         self._skipped = 0
@@ -244,7 +247,9 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._refresh_changed()
 
     def action_open(self) -> None:
-        if (key := self.cursor_key) is not None:
+        if self._open_row is not None:
+            self._open_row()
+        elif (key := self.cursor_key) is not None:
             self.post_message(self.RowOpened(key))
 
     def on_click(self, event: events.Click) -> None:
