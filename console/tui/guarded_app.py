@@ -54,6 +54,18 @@ class GuardedApp(App[int]):
         colours = () if self._in_256_colours is None else (self._in_256_colours,)
         return (*glyphs, *super().get_line_filters(), *colours)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read the style sheets with other colours. Before there is a screen nothing was read: Textual would read them
+        once more than needed."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The colours of the theme; none while the app is being made, as they would be those of Textual's own."""
+        return super().get_css_variables() if hasattr(self, "session") else {}
+
     def begin_theme(self, kept: Mapping[str, Any]) -> None:
         """The configured theme, or the one that a person switched to since it was configured so."""
         for theme in THEMES:

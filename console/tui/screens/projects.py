@@ -13,6 +13,7 @@ from console import watched_projects
 from console.tui.actions import bindings
 from console.tui.messages import ProjectChanged, ProjectOpened, ProjectsArrived
 from console.tui.project_cells import COLUMNS, detail_lines, row_of, trust_question, unwatch_question
+from console.tui.screens import layouts
 from console.tui.screens.base import FootplateScreen
 from console.tui.screens.confirm import ConfirmScreen
 from console.tui.styles import MUTED
@@ -38,6 +39,7 @@ class ProjectsScreen(FootplateScreen):
     scope: ClassVar[Scope] = "projects"
     tab: ClassVar[str] = "Projects"
     lists: ClassVar[bool] = True
+    DEFAULT_CSS = layouts.PROJECTS
     BINDINGS: ClassVar[list[BindingType]] = bindings("projects")
 
     def __init__(self, session: Session, root: str = "") -> None:

@@ -20,6 +20,7 @@ from console.tui.run_cells import (
     run_facts,
     ticks,
 )
+from console.tui.screens import layouts
 from console.tui.screens.run_keys import ChartKeys, LogKeys
 from console.tui.text_format import duration, state_glyph, visible
 from console.tui.widgets.chart_pane import ChartPane
@@ -50,6 +51,7 @@ class RunScreen(ChartKeys, LogKeys):
     """Follows one run with a feed of its own, which ends with the screen."""
 
     scope: ClassVar[Scope] = "run"
+    DEFAULT_CSS = layouts.RUN
     BINDINGS: ClassVar[list[BindingType]] = bindings("run")
 
     def __init__(self, session: Session, row: RunRow) -> None:

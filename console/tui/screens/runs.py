@@ -16,6 +16,7 @@ from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, card_lines
 from console.tui.runs_words import order_of, title_of
+from console.tui.screens import layouts
 from console.tui.screens.runs_opening import OpensFromRuns
 from console.tui.table_pages import PAGE_ROWS
 from console.tui.text_format import visible
@@ -48,6 +49,7 @@ class RunsScreen(OpensFromRuns):
 
     scope: ClassVar[Scope] = "runs"
     lists: ClassVar[bool] = True
+    DEFAULT_CSS = layouts.RUNS
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
 
     def __init__(self, session: Session, filter_text: str = "") -> None:
@@ -79,10 +81,9 @@ class RunsScreen(OpensFromRuns):
         self._glance = Pause(self, runs_asking.CURSOR_GLANCE_S, self._show_run)
         self._columns_pace = Pace(self, runs_asking.COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         self._open_default_view()
-        table = self._table
-        table.ascii = self.session.ascii_only
+        self._table.ascii = self.session.ascii_only
         self._show_sort()
-        table.focus()
+        self._table.focus()
         self._show_title()
 
     @property
@@ -279,9 +280,8 @@ class RunsScreen(OpensFromRuns):
 
     def _fetch_first_page(self, client: Client, text: str) -> TablePage:
         """Of a query that is being typed; runs in the thread of the courier."""
-        return runs_asking.fetch_page(
-            client, self.view._replace(filter=text), 0, runs_asking.glance_rows(self._table), self._book.asked
-        )
+        rows = runs_asking.glance_rows(self._table)
+        return runs_asking.fetch_page(client, self.view._replace(filter=text), 0, rows, self._book.asked)
 
     async def on_query_prompt_accepted(self, message: QueryPrompt.Accepted) -> None:
         """Filter while typing: the first page of the query is there already."""

@@ -14,6 +14,7 @@ from console.tui.device_calm import calmed
 from console.tui.device_cells import title
 from console.tui.messages import ActDone, DevicesArrived, ProjectsWanted, TriageArrived
 from console.tui.pace import Pace
+from console.tui.screens import layouts
 from console.tui.screens.base import HEIGHT_CLASSES, FootplateScreen
 from console.tui.sections import full_height
 from console.tui.styles import MUTED
@@ -76,6 +77,7 @@ class TriageScreen(FootplateScreen):
     scope: ClassVar[Scope] = "triage"
     tab: ClassVar[str] = "Triage"
     lists: ClassVar[bool] = True
+    DEFAULT_CSS = layouts.TRIAGE
     BINDINGS: ClassVar[list[BindingType]] = bindings("triage")
 
     def __init__(self, session: Session) -> None:

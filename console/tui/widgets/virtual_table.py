@@ -42,6 +42,9 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         & .virtual-table--cursor { background: $primary 16%; }
         &:focus .virtual-table--cursor { background: $primary 30%; }
         & .virtual-table--glyph { color: $accent; text-style: bold; }
+        /* The sixteen colours of a terminal cannot be mixed: the row under the cursor is turned round instead. */
+        &:ansi .virtual-table--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi:focus .virtual-table--cursor { background: ansi_default; text-style: bold reverse; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("table")
