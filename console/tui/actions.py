@@ -291,6 +291,18 @@ def palette_actions(scope: Scope) -> tuple[Action, ...]:
     return tuple(action for action in (*in_scope(scope), *in_scope("app")) if action.palette)
 
 
+def key_for(name: str) -> str:
+    """The first key of an action such as `runs.stop`, as people write it: what a sentence names it by."""
+    keys = _chosen.get(name) or next(action.keys for action in ACTIONS if keymap.full_name(action) == name)
+    return key_name(keys[0])
+
+
+def hints(*offers: str | tuple[str, str]) -> str:
+    """What keys do, in one line: names of actions each with a word for it, and words about keys nobody can choose."""
+    said = [offer if isinstance(offer, str) else f"{key_for(offer[0])} {offer[1]}" for offer in offers]
+    return " · ".join(said)
+
+
 def key_name(key: str) -> str:
     """A key as people write it."""
     return KEY_NAMES.get(key, key)

@@ -49,8 +49,8 @@ ACTS: Final = {
 }
 
 
-def refusal(act: str, row: RunRow) -> str:
-    """Why an act does not fit a run, in one sentence; empty when it does."""
+def refusal(act: str, row: RunRow, stop_key: str) -> str:
+    """Why an act does not fit a run, in one sentence; empty when it does. `stop_key` stops it here."""
     named = f"{row.label} {row.name}"
     ended, foreign = has_ended(row), bool(row.tracker)
     if foreign and act in ("stop", "retry", "clone", "requeue", "release", "archive"):
@@ -58,9 +58,9 @@ def refusal(act: str, row: RunRow) -> str:
     if act == "stop" and ended:
         return f"{named} has ended already: {row.state}"
     if act in ("retry", "archive") and not ended:
-        return f"{named} has not ended ({row.state}): x stops it"
+        return f"{named} has not ended ({row.state}): {stop_key} stops it"
     if act == "requeue" and not ended and row.state not in WAITING_STATES:
-        return f"{named} does not wait, it is {row.state}: x stops it"
+        return f"{named} does not wait, it is {row.state}: {stop_key} stops it"
     if act == "release" and row.state != "held":
         return f"{named} is not held, it is {row.state}"
     if act in ("retry", "clone", "requeue", "archive") and row.archived:

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from console import trackers
 from console.protocol import ENDED_STATES, LIVE_STATES, WAITING_STATES
+from console.tui.actions import key_for
 from console.tui.styles import MUTED
 from console.tui.table_layout import Cell, TableColumn, TableRow
 from console.tui.text_format import (
@@ -298,7 +299,7 @@ def artifacts_sentence(detail: RunDetail) -> str:
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
     total = bytes_size(sum(each.size_bytes for each in detail.artifacts))
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{counted}, {total}: a shows them"
+    return f"{counted}, {total}: {key_for('run.artifacts')} shows them"
 
 
 METRIC_COLUMNS: Final = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from console.tui.actions import key_for
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 
@@ -28,11 +29,16 @@ def title_of(book: RunBook, view: View, marked_count: int) -> Content:
     if marked_count:
         parts.append((f"  ● {marked_count} marked", "$accent"))
         if marked_count > 1:
-            parts.append(("  b side by side", MUTED))
+            parts.append((f"  {key_for('runs.beside')} side by side", MUTED))
     return Content.assemble(*parts)
 
 
 def order_of(view: View) -> str:
     """What the rows are sorted by, and the way out of a filter."""
     order = f"by {visible(view.sort)[:SHOWN_CHARACTERS]} {'▼' if view.descending else '▲'}"
-    return f"{order} · esc clears the filter" if view.filter else order
+    return f"{order} · {key_for('runs.back')} clears the filter" if view.filter else order
+
+
+def empty_words(text: str) -> str:
+    """What a table without rows says under a filter."""
+    return f"no run matches {visible(text)}\n{key_for('runs.back')} clears" if text else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
 
 from console import asked_of_runs
 from console.tui import run_acts
+from console.tui.actions import key_for
 from console.tui.messages import ActDone, StopTargetsArrived
 from console.tui.run_acts import ACTS, act_question, act_title, names, started_words
 from console.tui.screens.confirm import ConfirmScreen
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from console.client import Client
     from console.protocol import RunDetail, RunRow
+    from console.tui.actions import Scope
     from console.tui.courier import Call
     from console.tui.session import Session
 
@@ -27,11 +29,18 @@ NOTICE_CHARACTERS = 300
 class ActsOnRuns(Screen[None]):
     """A screen shows runs: it says which one is under the cursor and which are marked, the keys do the rest."""
 
+    scope: ClassVar[Scope] = "app"
+    """Whose keys count on it."""
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self._stop_asked_for: frozenset[str] = frozenset()
         self._stop_left_out: tuple[str, ...] = ()
+
+    @property
+    def _stop_key(self) -> str:
+        return key_for(f"{self.scope}.stop")
 
     @property
     def run_under_cursor(self) -> RunRow | None:
@@ -73,7 +82,7 @@ class ActsOnRuns(Screen[None]):
         if not rows:
             self.say("there is no run under the cursor")
             return None
-        reasons = {row.id: run_acts.refusal(name, row) for row in rows}
+        reasons = {row.id: run_acts.refusal(name, row, self._stop_key) for row in rows}
         able = tuple(row for row in rows if not reasons[row.id])
         left_out = tuple(filter(None, reasons.values()))
         if not able:
@@ -107,7 +116,7 @@ class ActsOnRuns(Screen[None]):
         if {each.row.id for each in message.details} != self._stop_asked_for or self.app.screen is not self:
             return
         self._stop_asked_for = frozenset()
-        reasons = [run_acts.refusal("stop", each.row) for each in message.details]
+        reasons = [run_acts.refusal("stop", each.row, self._stop_key) for each in message.details]
         details = tuple(each for each, reason in zip(message.details, reasons, strict=True) if not reason)
         left_out = (*self._stop_left_out, *filter(None, reasons))
         if not details:
@@ -150,7 +159,7 @@ class ActsOnRuns(Screen[None]):
     def action_clone(self) -> None:
         """Edit the command of the run under the cursor, then enqueue it."""
         row = self.run_under_cursor
-        reason = "there is no run under the cursor" if row is None else run_acts.refusal("clone", row)
+        reason = "there is no run under the cursor" if row is None else run_acts.refusal("clone", row, self._stop_key)
         if row is None or reason:
             self.say(reason)
             return

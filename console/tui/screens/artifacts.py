@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from console import artifact_preview
-from console.tui.actions import bindings
+from console.tui.actions import bindings, hints
 from console.tui.messages import PreviewArrived, RequestFailed
 from console.tui.presence import is_present
 from console.tui.screens.box import BoxScreen
@@ -110,7 +110,8 @@ class ArtifactsScreen(BoxScreen[None]):
         count, row = len(self._artifacts), self._detail.row
         total = bytes_size(sum(each.size_bytes for each in self._artifacts))
         self._say_title(
-            f"{row.label} left {count} file{'s' if count != 1 else ''}, {total}", "enter shows it · esc closes"
+            f"{row.label} left {count} file{'s' if count != 1 else ''}, {total}",
+            hints(("table.open", "shows it"), ("artifacts.close", "closes")),
         )
         self._table.focus()
 
@@ -120,7 +121,8 @@ class ArtifactsScreen(BoxScreen[None]):
         shown = shown if cell_width(shown) <= room else cut(shown, room, ellipsis=self._ellipsis)
         # What Textual makes of a text here is markup; of a Content it is not.
         self._box.border_title = Content(shown).markup
-        self._box.border_subtitle = subtitle if not self._session.ascii_only else subtitle.replace("·", "-")
+        words = subtitle if not self._session.ascii_only else subtitle.replace("·", "-")
+        self._box.border_subtitle = Content(words).markup
 
     @property
     def _ellipsis(self) -> str:
@@ -181,8 +183,9 @@ class ArtifactsScreen(BoxScreen[None]):
             # Names differ at their end.
             name = f"{self._ellipsis}/{visible(os.path.basename(preview.path))}"
             name = name if cell_width(name) <= room else cut(name, room, ellipsis=self._ellipsis)
-        flips = "[ before · ] next · " if len(self._artifacts) > 1 else ""
-        self._say_title(f"{name}  {facts}", Content(f"{flips}esc list").markup)
+        flips = (("artifacts.previous_artifact", "before"), ("artifacts.next_artifact", "next"))
+        offers = (*(flips if len(self._artifacts) > 1 else ()), ("artifacts.close", "list"))
+        self._say_title(f"{name}  {facts}", hints(*offers))
 
     def _show_words(self, text: Content) -> None:
         self.query_one("#artifact-text", Static).update(text)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from console.client import Client
     from console.protocol import Json, MetricSummary
-    from console.tui.actions import Scope
     from console.tui.session import Session
 
 WIDTH_CLASSES: Final = [(0, "-compact"), (110, "-normal"), (160, "-wide")]
@@ -40,7 +39,6 @@ HEIGHT_CLASSES: Final = [(0, "-short"), (35, "-tall")]
 class FootplateScreen(ActsOnRuns):
     """A screen with the two lines above and the one below that all share."""
 
-    scope: ClassVar[Scope] = "app"
     tab: ClassVar[str] = "Runs"
     """The name of its entry in the tab bar."""
     lists: ClassVar[bool] = False

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from console import run_diff
 from console.protocol import LIVE_STATES
-from console.tui.actions import bindings
+from console.tui.actions import bindings, key_for
 from console.tui.messages import SidesArrived
 from console.tui.pace import Pace
 from console.tui.run_cells import ARROWS, elapsed_s, outcome_style, outcome_text, state_style
@@ -112,7 +112,7 @@ class BesideScreen(FootplateScreen):
         table.put_page(0, rows)
         equal_count = sum(not line.differs for line in sides.params)
         differing = f"  {len(sides.params) - equal_count} of {len(sides.params)} params differ"
-        shown = "d hides them" if self._with_equal else "d shows them"
+        shown = f"{key_for('beside.equal_params')} {'hides' if self._with_equal else 'shows'} them"
         note = f"{equal_count} equal params, {shown}" if equal_count else ""
         title = Content.assemble("Side by side", (differing, MUTED))
         self.query_one("#beside-rule", Rule).set_title(title, note)

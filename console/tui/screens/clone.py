@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static, TextArea
 
 from console import asked_of_runs
+from console.tui.actions import hints
 from console.tui.messages import ActDone, ClonePlanned
 from console.tui.pace import Pause
 from console.tui.run_acts import started_words
@@ -34,7 +35,6 @@ class CloneScreen(FormScreen):
     """The daemon says what the words come to; secrets stay masked and stay what they are."""
 
     title_words: ClassVar[str] = "Clone with changes"
-    keys_words: ClassVar[str] = "ctrl+d enqueues · esc closes"
     DEFAULT_CSS = """
     CloneScreen TextArea {
         height: auto;
@@ -50,6 +50,11 @@ class CloneScreen(FormScreen):
         self._asked_no = 0
         self._planned_no = -1
         """The text whose plan is shown."""
+
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints(("form.submit", "enqueues"), ("form.close", "closes"))
 
     def fields(self) -> ComposeResult:
         """The run, its command, what differs."""

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from console import run_columns
 from console.run_columns import COLUMNS_MAX, FACTS, parse_column
-from console.tui.actions import bindings
+from console.tui.actions import bindings, hints, key_for
 from console.tui.messages import ColumnListArrived
 from console.tui.presence import is_present
 from console.tui.screens.box import BoxScreen
@@ -42,7 +42,6 @@ COLUMNS: Final = (
 )
 SEPARATOR: Final = ""
 """Stands among the names of columns for the line between the chosen ones and all."""
-HINTS: Final = "space toggles · J K move · a automatic · / searches · esc done"
 
 
 class ColumnsScreen(BoxScreen[Choice]):
@@ -75,7 +74,7 @@ class ColumnsScreen(BoxScreen[Choice]):
         """One list; a line to search in comes when it is wanted."""
         with Vertical() as box:
             box.border_title = "Columns"
-            box.border_subtitle = HINTS
+            box.border_subtitle = Content(hint_line()).markup
             yield Rule("", id="columns-rule")
             yield Prompt("/", "a part of a param's or a metric's name", id="columns-search")
             yield VirtualTable(COLUMNS, id="columns-table", empty="waiting for the daemon…")
@@ -237,3 +236,14 @@ class ColumnsScreen(BoxScreen[Choice]):
             self._set_search("")
         else:
             self.dismiss(None if self._is_automatic else tuple(self._chosen))
+
+
+def hint_line() -> str:
+    """What the keys do."""
+    return hints(
+        ("columns.toggle_column", "toggles"),
+        f"{key_for('columns.move_column(1)')} {key_for('columns.move_column(-1)')} move",
+        ("columns.automatic", "automatic"),
+        ("columns.search", "searches"),
+        ("columns.close", "done"),
+    )

@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from console.tui.actions import bindings
+from console.tui.actions import bindings, key_for
 from console.tui.run_cells import arrowed
 from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
@@ -72,7 +72,10 @@ class ConfirmScreen(BoxScreen[bool]):
                 yield Static(self._question)
             yield Static(
                 Content.assemble(
-                    ("y", "bold $accent"), f" {self._verb}     ", ("n", "bold $accent"), " leave it as it is"
+                    (key_for("confirm.accept"), "bold $accent"),
+                    f" {self._verb}     ",
+                    (key_for("confirm.decline"), "bold $accent"),
+                    " leave it as it is",
                 ),
                 id="answers",
             )

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from console.tui.actions import bindings
+from console.tui.actions import bindings, hints
 from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
@@ -53,17 +53,21 @@ class FormScreen(BoxScreen[None]):
     title_words: ClassVar[str] = ""
     takes_text: ClassVar[bool] = True
     """Keys that were typed ahead of it are for its first field."""
-    keys_words: ClassVar[str] = "ctrl+d sends · esc closes"
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
 
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints(("form.submit", "sends"), ("form.close", "closes"))
+
     def compose(self) -> ComposeResult:
         """Fields, and a line for what is said about them."""
         with Vertical() as box:
             box.border_title = self.title_words
-            box.border_subtitle = self.keys_words
+            box.border_subtitle = Content(self.keys_words).markup
             yield from self.fields()
             yield Static("", id="form-said", markup=False)
 

@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from console.tui.actions import ACTIONS, SCOPE_TITLES, bindings, in_scope, key_names
+from console.tui.actions import ACTIONS, SCOPE_TITLES, bindings, hints, in_scope, key_names
 from console.tui.screens.box import BoxScreen
 from console.tui.styles import MUTED, REFUSED
 
@@ -54,8 +54,9 @@ class HelpScreen(BoxScreen[None]):
         """A search line and the list."""
         with Vertical() as box:
             box.border_title = "Keys"
-            dim = "dim: refused, only looks · " if self._readonly else ""
-            box.border_subtitle = f"{dim}type to search · ↑ ↓ scroll · esc closes"
+            dim = ("dim: refused, only looks",) if self._readonly else ()
+            words = hints(*dim, "type to search", "↑ ↓ scroll", ("help.close", "closes"))
+            box.border_subtitle = Content(words).markup
             yield Input(placeholder="search the keys", compact=True, select_on_focus=False)
             with VerticalScroll(can_focus=False):
                 yield Static(help_text(self._scope, "", readonly=self._readonly), id="keys")

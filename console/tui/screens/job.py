@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Checkbox, Input, Static
 
 from console import asked_of_runs
+from console.tui.actions import hints
 from console.tui.messages import ActDone, JobPlanned
 from console.tui.pace import Pause
 from console.tui.run_acts import started_words
@@ -34,7 +35,6 @@ class JobScreen(FormScreen):
     """The daemon resolves the command; nothing starts before what would start is shown."""
 
     title_words: ClassVar[str] = "Start a job"
-    keys_words: ClassVar[str] = "tab next field · enter starts · esc closes"
     DEFAULT_CSS = """
     JobScreen VerticalScroll {
         height: auto;
@@ -64,6 +64,11 @@ class JobScreen(FormScreen):
         self._shell = session.context()
         self._asked_no = 0
         self._planned_no = -1
+
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints("tab next field", "enter starts", ("form.close", "closes"))
 
     def fields(self) -> ComposeResult:
         """What it is, a line for each param, what follows it, the command."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from console import watched_projects
+from console.tui.actions import hints
 from console.tui.messages import ProjectsArrived
 from console.tui.screens.form import FormScreen
 from console.tui.table_layout import Cell, TableColumn, TableRow
@@ -48,7 +49,6 @@ class JobsScreen(FormScreen):
     """Typing narrows the list, arrows move in it."""
 
     title_words: ClassVar[str] = "Start a job"
-    keys_words: ClassVar[str] = "type to narrow · ↑ ↓ move · enter chooses · esc closes"
     DEFAULT_CSS = """
     JobsScreen VirtualTable {
         height: 12;
@@ -63,6 +63,11 @@ class JobsScreen(FormScreen):
         self._is_chosen = False
         """Enter was pressed before there was anything to choose."""
         self._shown: tuple[Choice, ...] = ()
+
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints("type to narrow", "↑ ↓ move", "enter chooses", ("form.close", "closes"))
 
     def fields(self) -> ComposeResult:
         """A line to narrow the list, and the list."""

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static, TextArea
 
 from console import asked_of_runs
+from console.tui.actions import hints
 from console.tui.messages import ActDone
 from console.tui.screens.form import FormScreen
 from console.tui.text_format import visible
@@ -29,7 +30,6 @@ class NoteScreen(FormScreen):
     """Each change goes into the drafts of the session."""
 
     title_words: ClassVar[str] = "Note"
-    keys_words: ClassVar[str] = "ctrl+d sends · esc closes, the text stays"
     DEFAULT_CSS = """
     NoteScreen TextArea {
         height: 10;
@@ -41,6 +41,11 @@ class NoteScreen(FormScreen):
         super().__init__(session)
         self._row = row
         self._draft_key = f"note:{row.id}"
+
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints(("form.submit", "sends"), ("form.close", "closes, the text stays"))
 
     def fields(self) -> ComposeResult:
         """The run and the text."""
@@ -63,7 +68,7 @@ class NoteScreen(FormScreen):
         else:
             self.session.drafts.pop(self._draft_key, None)
         count = f"{len(text):,} of {NOTE_MAX_CHARACTERS:,} · " if len(text) > NOTE_MAX_CHARACTERS - 1000 else ""
-        self.query_one(Vertical).border_subtitle = f"{count}{self.keys_words}"
+        self.query_one(Vertical).border_subtitle = Content(f"{count}{self.keys_words}").markup
 
     def on_text_box_cut(self) -> None:
         """A paste was longer than a note may be."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.content import Content
 
 from console import run_parts, run_sections
-from console.tui.actions import bindings
+from console.tui.actions import bindings, key_for
 from console.tui.messages import CaptureArrived, ChangeSeen, DetailArrived, PatchArrived, RequestFailed
 from console.tui.pace import Pace
 from console.tui.screens.base import FootplateScreen
@@ -249,7 +249,7 @@ class RunDetailsScreen(FootplateScreen):
 
     def _go(self, *, backward: bool) -> None:
         if not self._pane.searches:
-            self.say("nothing to search for yet: / asks")
+            self.say(f"nothing to search for yet: {key_for('details.search')} asks")
         elif not self._pane.next_hit(backward=backward):
             self.say("no line here holds it")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from console.tui.actions import key_for
 from console.tui.screens.base import FootplateScreen
 from console.tui.widgets.chart_pane import ChartPane
 from console.tui.widgets.log_pane import LogPane
@@ -55,7 +56,7 @@ class ChartKeys(FootplateScreen):
 
     def _pan_x(self, direction: int) -> None:
         if not self._charts.pan(direction):
-            self.say("all of it is in view: + looks nearer")
+            self.say(f"all of it is in view: {key_for('run.look_nearer')} looks nearer")
 
     def action_look_at_all(self) -> None:
         """Look at all of x."""
@@ -95,7 +96,7 @@ class LogKeys(FootplateScreen):
 
     def _search(self, *, backward: bool) -> None:
         if not self._log.search_again(backward=backward):
-            self.say("nothing to search for yet: / asks")
+            self.say(f"nothing to search for yet: {key_for('run.search')} asks")
 
     def action_next_error(self) -> None:
         """Go to the next line that tells of an error."""

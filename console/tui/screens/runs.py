@@ -15,11 +15,10 @@ from console.tui.messages import PageArrived
 from console.tui.pace import Pace, Pause
 from console.tui.run_book import RunBook
 from console.tui.run_cells import ASCENDING_FIRST, FIRST_STEPS, card_lines
-from console.tui.runs_words import order_of, title_of
+from console.tui.runs_words import empty_words, order_of, title_of
 from console.tui.screens import layouts
 from console.tui.screens.runs_opening import OpensFromRuns
 from console.tui.table_pages import PAGE_ROWS
-from console.tui.text_format import visible
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
 from console.tui.widgets.query_prompt import QueryPrompt
@@ -154,7 +153,7 @@ class RunsScreen(OpensFromRuns):
         self._book.put(message.table_page)
         self.session.link.touch()
         table = self._table
-        table.empty = f"no run matches {visible(self.filter_text)}\nesc clears" if self.filter_text else ""
+        table.empty = empty_words(self.filter_text)
         table.set_row_count(page.matched_count)
         self._put_rows(page.offset)
         self.set_class(page.total_count == 0, "-no-runs")

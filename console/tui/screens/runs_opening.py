@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from console.tui.actions import key_for
 from console.tui.screens.base import FootplateScreen
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class OpensFromRuns(FootplateScreen):
         if len(runs) < 2 and (row := self.run_under_cursor) is not None:
             runs.setdefault(row.id, row)
         if len(runs) < 2:
-            self.say("mark two runs with space, then b")
+            self.say(f"mark two runs with {key_for('runs.mark')}, then {key_for('runs.beside')}")
             return
         self.app.push_screen(BesideScreen(self.session, tuple(runs.values())))
 

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from console import asked_of_runs
+from console.tui.actions import hints
 from console.tui.messages import ActDone
 from console.tui.run_acts import named_rows, names
 from console.tui.screens.form import FormScreen
@@ -32,11 +33,15 @@ class TagScreen(FormScreen):
     """One line: `best -old`."""
 
     title_words: ClassVar[str] = "Tags"
-    keys_words: ClassVar[str] = "enter sends · esc closes"
 
     def __init__(self, session: Session, rows: Sequence[RunRow]) -> None:
         super().__init__(session)
         self._rows = tuple(rows)
+
+    @property
+    def keys_words(self) -> str:
+        """What the keys do."""
+        return hints("enter sends", ("form.close", "closes"))
 
     def fields(self) -> ComposeResult:
         """The runs, their tags, the line."""

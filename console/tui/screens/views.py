@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from console import views
-from console.tui.actions import bindings
+from console.tui.actions import bindings, hints, key_for
 from console.tui.messages import RequestFailed, ViewsArrived
 from console.tui.presence import is_present
 from console.tui.screens.box import BoxScreen
@@ -35,8 +35,6 @@ COLUMNS: Final = (
     TableColumn("sort", "sorted by", 16, sortable=False),
     TableColumn("columns", "columns", 9, align="right", sortable=False),
 )
-HINTS: Final = "enter uses · s keeps what is shown · x deletes · esc back"
-EMPTY: Final = "no views yet\ns keeps filter, order and columns of the table as one"
 
 
 class ViewsScreen(BoxScreen["View | None"]):
@@ -63,7 +61,14 @@ class ViewsScreen(BoxScreen["View | None"]):
         """The list, and a line for a new name."""
         with Vertical() as box:
             box.border_title = "Views"
-            box.border_subtitle = HINTS
+            box.border_subtitle = Content(
+                hints(
+                    ("table.open", "uses"),
+                    ("views.save", "keeps what is shown"),
+                    ("views.delete_view", "deletes"),
+                    ("views.close", "back"),
+                )
+            ).markup
             yield Prompt("keep as", "a name; one that there is is replaced", id="view-name")
             yield VirtualTable(COLUMNS, id="views-table", empty="reading…")
 
@@ -105,7 +110,7 @@ class ViewsScreen(BoxScreen["View | None"]):
             return
         self._views = found = {each.name: each for each in message.views}
         table = self._table
-        table.empty = EMPTY
+        table.empty = f"no views yet\n{key_for('views.save')} keeps filter, order and columns of the table as one"
         table.set_row_count(len(found))
         table.put_page(0, [row_of(each) for each in found.values()])
         if message.words:

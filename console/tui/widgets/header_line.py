@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from textual.content import Content
 
+from console.tui.actions import key_for
 from console.tui.styles import MUTED
 from console.tui.text_format import duration, state_glyph, visible
 from console.tui.widgets.line import Line
@@ -85,7 +86,7 @@ def freshness(facts: HeaderFacts) -> Content:
         case "live":
             return Content.assemble(("slow ", MUTED) if facts.slow else "", ("live ", "$success"))
         case "paused":
-            return Content.styled("= paused ", "bold $accent")
+            return Content.styled(f"{key_for('app.pause')} paused ", "bold $accent")
         case "connecting":
             return Content.styled("connecting… ", MUTED)
         case "stale":

@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from console import run_parts
+from console.tui.actions import hints, key_for
 from console.tui.messages import HitArrived, LogArrived, MarkArrived
 from console.tui.pace import Pace
 from console.tui.presence import is_present
@@ -148,13 +149,15 @@ class LogPane(Vertical):
         elif self._looking:
             note = Content.styled(self._looking, "$warning")
         elif view.highlight:
-            note = Content("n N next, previous · esc clears")
+            note = Content(
+                hints(f"{key_for('run.next_hit')} {key_for('run.previous_hit')} next, previous", ("run.back", "clears"))
+            )
         elif self._ended and view.follow:
             note = Content("ended")
         elif view.follow:
             note = Content.styled("following", "$primary")
         else:
-            note = Content.styled("f follows the end", "$warning")
+            note = Content.styled(f"{key_for('run.follow')} follows the end", "$warning")
         self.query_one(Rule).set_title(Content.assemble(*parts), note)
 
     def open_search(self) -> None:

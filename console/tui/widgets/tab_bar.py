@@ -6,12 +6,13 @@ from typing import Final
 
 from textual.content import Content
 
+from console.tui.actions import key_for
 from console.tui.styles import MUTED
 from console.tui.text_format import visible
 from console.tui.widgets.line import EMPTY, Line
 
-TABS: Final = (("1", "Triage"), ("2", "Runs"), ("9", "Projects"))
-"""Key and name of every screen that is built."""
+TABS: Final = (("app.show_triage", "Triage"), ("app.show_runs", "Runs"), ("app.show_projects", "Projects"))
+"""The action that leads to each screen that is built, and its name."""
 
 
 class TabBar(Line):
@@ -26,8 +27,8 @@ class TabBar(Line):
     def show(self, tab: str, trail: str = "", notice: str = "", away: str = "") -> None:
         """`tab` is where we are, `trail` the way into it, `notice` one sentence of the daemon, `away` for how long."""
         parts: list[tuple[str, str]] = []
-        for key, name in TABS:
-            parts += [(f" {key}", "$accent"), (f"{name} ", "bold $foreground" if name == tab else MUTED)]
+        for action, name in TABS:
+            parts += [(f" {key_for(action)}", "$accent"), (f"{name} ", "bold $foreground" if name == tab else MUTED)]
             if trail and name == tab:
                 parts += [("› ", MUTED), (f"{visible(trail)} ", "bold $primary")]
         right = Content.styled(f"{away} ", "$secondary") if away else EMPTY
