@@ -41,8 +41,9 @@ PAIRS: Final = f"""
             unnest(map_entries(coalesce(try_cast(params as map(varchar, varchar)), map {{{{}}}}))) as entry
         from run where {{condition}}
     ) pair join param_key on param_key.name = pair.entry.key
-    order by 1, 2
+    order by 2, 1
 """
+"""By key: of many runs at once it then lies together what a filter by one key reads, and the rest is passed over."""
 
 
 def put_params(cursor: Cursor, run_ids: Sequence[str], *, new: bool = False) -> None:
@@ -82,4 +83,4 @@ def put_new_params(cursor: Cursor, runs: Sequence[tuple[int, Mapping[str, str]]]
             text.str.strip_chars().cast(pl.Float64, strict=False)
         )
     )
-    insert_frame(cursor, frame.sort("run_no", "key_id"), "insert into param select * from frame")
+    insert_frame(cursor, frame.sort("key_id", "run_no"), "insert into param select * from frame")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from store.queries.run_table import RunEntry, runs_by_no
 from store.query_language.conditions import condition_of
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from store.database import Cursor
+    from store.query_language.fields import Ordering
+
+NEWEST_RUNS: Final = 4000
+KEPT: Final = f"""
+    where (term_0 >= (
+        select term_0 from matched where no > (select max(no) from run) - {NEWEST_RUNS}
+        order by term_0 desc nulls last limit 1 offset $last
+    )) is not false
+"""
+"""What rises with the rows costs DuckDB's heap of the highest the most: each row enters it. So what is below the last
+row of the page that the newest runs alone would make is passed over. Without such a row, all is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +66,42 @@ def run_page(
         parameters["states"] = list(states)
     if any("$now_s" in term for term in order.terms):
         parameters["now_s"] = now_s
-    direction = "desc" if descending else "asc"
-    columns = "".join(f", {term} as term_{place}" for place, term in enumerate(order.terms))
-    terms = "".join(f"term_{place} {direction} nulls last, " for place in range(len(order.terms)))
+    columns, terms = _terms(order, descending=descending)
     total = _count(cursor, "select count(*) from run", {})
-    window = parameters | {"limit": limit, "offset": offset}
-    if condition == "true":
-        page = f"""
-            select no from (select run.no{columns} from run {order.joins})
-            order by {terms} no desc limit $limit offset $offset
-        """
-        numbers, matched = [no for (no,) in cursor.execute(page, window).fetchall()], total
+    kept, count = "", ""
+    if order.rises and descending and offset + limit <= NEWEST_RUNS // 4:
+        kept = KEPT
+        parameters["last"] = offset + limit - 1
+    if condition != "true":
+        count = ", (select count(*) from matched)"
+    page = f"""
+        with matched as {"" if count else "not "}materialized (
+            select run.no{columns} from run {order.joins} where {condition}
+        )
+        select no{count} from matched {kept} order by {terms} no desc limit $limit offset $offset
+    """
+    found = cursor.execute(page, parameters | {"limit": limit, "offset": offset}).fetchall()
+    numbers = [no for no, *_ in found]
+    if not count:
+        matched = total
+    elif found:
+        matched = found[0][1]
     else:
-        page = f"""
-            with matched as materialized (select run.no{columns} from run {order.joins} where {condition})
-            select no, (select count(*) from matched)
-            from matched order by {terms} no desc limit $limit offset $offset
-        """
-        found = cursor.execute(page, window).fetchall()
-        numbers = [no for no, _ in found]
-        if found:
-            matched = found[0][1]
-        else:
-            given = {name: value for name, value in parameters.items() if f"${name}" in condition}
-            matched = _count(cursor, f"select count(*) from run where {condition}", given)
+        given = {name: value for name, value in parameters.items() if f"${name}" in condition}
+        matched = _count(cursor, f"select count(*) from run where {condition}", given)
     entries = runs_by_no(cursor, numbers, are_all=len(numbers) == total)
     return RunTable(total, matched, tuple(entries))
+
+
+def _terms(order: Ordering, *, descending: bool) -> tuple[str, str]:
+    """The terms as columns to select, and how to sort by these."""
+    direction = "desc" if descending else "asc"
+    terms = order.terms
+    if order.may_be_nan and descending:
+        # DuckDB has nan above everything, so rising it comes after the numbers.
+        terms, direction = tuple(f"-({term})" for term in terms), "asc"
+    columns = "".join(f", {term} as term_{place}" for place, term in enumerate(terms))
+    return columns, "".join(f"term_{place} {direction} nulls last, " for place in range(len(terms)))
 
 
 def numbers_of(cursor: Cursor, text: str, states: Sequence[str], now_s: float) -> list[int]:

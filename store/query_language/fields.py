@@ -41,7 +41,9 @@ FOLD_BESTS: Final = """
 """The best of a metric that restarted is the mean of its folds' bests, as the run table shows it."""
 BEST: Final = """case {goal} when 'maximize' then coalesce(fold.maximum, latest.maximum)
     else coalesce(fold.minimum, latest.minimum) end"""
-BEST_IN_ORDER: Final = f"coalesce({BEST}, case latest.point_count when 0 then latest.value end)"
+BEST_UNFOLDED: Final = "case {goal} when 'maximize' then latest.maximum else latest.minimum end"
+"""The same while no metric has restarted: a goal that is written out then spares reading the other column."""
+UNREAD: Final = "coalesce({best}, case latest.point_count when 0 then latest.value end)"
 """Of an imported run whose points nobody has asked for yet the best is at least its last value, which has a place."""
 COLUMNS: Final = {"": "latest.value", "last": "latest.value", "min": "latest.minimum", "max": "latest.maximum"}
 SMOOTH: Final = """
@@ -64,6 +66,10 @@ class Ordering(NamedTuple):
     joins: str
     terms: tuple[str, ...]
     """Each without direction; NULL comes last either way."""
+    may_be_nan: bool = False
+    """The first term is a double that may be nan, which comes after the numbers either way."""
+    rises: bool = False
+    """The first term tends to be higher the later a run came."""
 
 
 def resolve(field: Field, names: Names) -> Resolved:
@@ -72,7 +78,7 @@ def resolve(field: Field, names: Names) -> Resolved:
     word = field.name.lower()
     if plain and word in FACTS and not (field.form and word != "metric"):
         if form := primary_form(field):
-            return MetricField(primary_rows(form, field.alpha, names.primary_keys()))
+            return MetricField(primary_rows(form, field.alpha, names))
         return FACTS[word]
     if plain and not field.form and word in FLAGS:
         raise QueryError(f"{shown(word)} stands alone", field.start, field.end, f"`{word}` or `not {word}`")
@@ -103,25 +109,32 @@ def metric_field(key_id: int, name: str, field: Field, names: Names) -> MetricFi
     if field.form == "smooth":
         return MetricField(SMOOTH.format(alpha=float(field.alpha), join="", condition=f"metric.key_id = {key_id}"))
     goal = guess_goal(name)
-    joins, expression = FOLD_BESTS, f"'{goal}'"
+    best, joins = bests([key_id], names)
+    expression = f"'{goal}'"
     if names.other_goals(key_id, goal):
         joins += " join run owner on owner.no = latest.run_no"
         expression = f"(case owner.primary_key_id when {key_id} then owner.primary_goal else '{goal}' end)"
-    return MetricField(f"select latest.run_no, {BEST.format(goal=expression)} as value {source.format(joins=joins)}")
+    return MetricField(f"select latest.run_no, {best.format(goal=expression)} as value {source.format(joins=joins)}")
 
 
-def primary_rows(form: str, alpha: float, keys: Sequence[int]) -> str:
-    """The primary metric of every run, which is one of `keys` unless that is empty."""
+def bests(keys: Sequence[int], names: Names) -> tuple[str, str]:
+    """The best of `latest` as SQL with a place for the `goal`, and the join that it needs. Raises duckdb.Error."""
+    return (BEST, FOLD_BESTS) if names.has_folds(keys) else (BEST_UNFOLDED, "")
+
+
+def primary_rows(form: str, alpha: float, names: Names) -> str:
+    """The primary metric of every run. Raises duckdb.Error."""
     if form == "smooth":
         join = "join run owner on owner.no = metric.run_no"
         return SMOOTH.format(alpha=float(alpha), join=join, condition="metric.key_id = owner.primary_key_id")
     source = """from run owner
         join metric_latest latest on latest.run_no = owner.no and latest.key_id = owner.primary_key_id"""
-    if keys:
+    if keys := names.primary_keys():
         # Said twice, so that DuckDB passes over the other metrics before it joins.
         source += f" and latest.key_id in ({', '.join(map(str, keys))})"
     if form == "best":
-        return f"select latest.run_no, {BEST.format(goal='owner.primary_goal')} as value {source} {FOLD_BESTS}"
+        best, joins = bests(keys, names)
+        return f"select latest.run_no, {best.format(goal=names.primary_goal('owner'))} as value {source} {joins}"
     column = "latest.step" if form == "step" else COLUMNS[form]
     return f"select latest.run_no, {column}::double as value {source}"
 
@@ -140,16 +153,26 @@ def unknown(field: Field, names: Names) -> QueryError:
     return QueryError(f"no {kind} named {shown(field.name)}", field.start, field.end, hint)
 
 
-def primary_ordering(form: str, keys: Sequence[int]) -> Ordering:
-    """Runs by their primary metric, joined with where it stands; `primary_rows` would join all runs once more."""
+def primary_ordering(form: str, names: Names) -> Ordering:
+    """Runs by their primary metric, joined with where it stands; `primary_rows` would join all runs once more.
+
+    Raises duckdb.Error.
+    """
+    keys = names.primary_keys()
     joins = "left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id"
-    if keys:
+    if len(keys) == 1:
+        joins = f"""left join metric_latest latest
+            on latest.run_no = run.no and latest.key_id = {keys[0]} and run.primary_key_id = {keys[0]}"""
+    elif keys:
         joins += f" and latest.key_id in ({', '.join(map(str, keys))})"
     if form == "best":
-        joins, value = joins + FOLD_BESTS, BEST_IN_ORDER.format(goal="run.primary_goal")
+        best, more = bests(keys, names)
+        joins, value = joins + more, best.format(goal=names.primary_goal("run"))
+        if names.has_unread(keys):
+            value = UNREAD.format(best=value)
     else:
-        value = "latest.step::double" if form == "step" else COLUMNS[form]
-    return Ordering(joins, (f"nullif({value}, 'nan'::double)", f"nullif(({value}) is null, true)"))
+        value = "latest.step" if form == "step" else COLUMNS[form]
+    return Ordering(joins, (f"({value})::double",), may_be_nan=True)
 
 
 def ordering(field: Field, names: Names) -> Ordering:
@@ -158,7 +181,7 @@ def ordering(field: Field, names: Names) -> Ordering:
     Raises QueryError, duckdb.Error.
     """
     if (form := primary_form(field)) and form != "smooth":
-        return primary_ordering(form, names.primary_keys())
+        return primary_ordering(form, names)
     plain = not (field.quoted or field.of or field.form)
     found = FACTS["run"] if plain and field.name == "no" else resolve(field, names)
     if isinstance(found, ParamField):
@@ -166,7 +189,7 @@ def ordering(field: Field, names: Names) -> Ordering:
         return Ordering(join, ("sorted.number", "lower(sorted.text)"))
     if isinstance(found, MetricField):
         join = f"left join ({found.rows}) sorted on sorted.run_no = run.no"
-        return Ordering(join, ("nullif(sorted.value, 'nan'::double)", "nullif(sorted.value is null, true)"))
+        return Ordering(join, ("sorted.value::double",), may_be_nan=True)
     if found.kind == "many":
         join = f"""left join (
             select run_id, min(lower(text)) as text from ({found.sql}) group by run_id
@@ -174,4 +197,4 @@ def ordering(field: Field, names: Names) -> Ordering:
         return Ordering(join, ("sorted.text",))
     if found.kind in ("text", "words"):
         return Ordering("", (f"nullif(lower({found.sql}), '')",))
-    return Ordering("", (found.sql,))
+    return Ordering("", (found.sql,), rises=found.kind in ("time", "run"))

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from store.query_language.facts import FACTS, FLAGS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from store.database import Cursor
 
 SIMILAR: Final = 0.82
 """Jaro-Winkler similarity from which on a name counts as a near miss."""
 PRIMARIES_MAX: Final = 50
+GOALS: Final = ("maximize", "minimize")
 NEAR_SQL: Final = """
     select name from (
         select name, max(jaro_winkler_similarity(lower(name), lower($name))
@@ -56,6 +59,21 @@ class Names:
         found = [key_id for (key_id,) in self._cursor.execute(sql).fetchall()]
         return found if len(found) <= PRIMARIES_MAX else []
 
+    def primary_goal(self, alias: str) -> str:
+        """The goal of runs that have a primary metric, as SQL: written out when all have the same, else a column."""
+        sql = "select min(primary_goal), max(primary_goal) from run where primary_key_id is not null"
+        row = self._cursor.execute(sql).fetchone()
+        least, most = row or (None, None)
+        return f"'{least}'" if least == most and least in GOALS else f"{alias}.primary_goal"
+
+    def has_folds(self, keys: Sequence[int]) -> bool:
+        """Whether one of these metrics (none: any metric) restarted in some run."""
+        return self._holds("metric_fold", keys, "true")
+
+    def has_unread(self, keys: Sequence[int]) -> bool:
+        """Whether the points of one of these metrics (none: any metric) were not yet asked for in some run."""
+        return self._holds("metric_latest", keys, "point_count = 0")
+
     def problem_of_pattern(self, pattern: str) -> str:
         """What RE2 has against a pattern; empty for nothing."""
         from store.database import Error
@@ -65,6 +83,11 @@ class Names:
         except Error as error:
             return str(error).splitlines()[0].partition(": ")[2]
         return ""
+
+    def _holds(self, table: str, keys: Sequence[int], condition: str) -> bool:
+        if keys:
+            condition += f" and key_id in ({', '.join(map(str, keys))})"
+        return self._cursor.execute(f"select 1 from {table} where {condition} limit 1").fetchone() is not None
 
     def _id(self, table: str, name: str) -> int | None:
         row = self._cursor.execute(f"select id from {table} where name = $name limit 1", {"name": name}).fetchone()
