@@ -47,9 +47,13 @@ class Terminal:
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell the child that the terminal has another size."""
+        self.claim_size(columns, rows)
+        self.screen.resize(rows, columns)
+
+    def claim_size(self, columns: int, rows: int) -> None:
+        """Tell the child a size that nobody draws in, such as none at all."""
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
-        self.screen.resize(rows, columns)
 
     def read(self, timeout_s: float) -> bytes:
         """What the child writes next; nothing when it is silent for so long or has ended."""

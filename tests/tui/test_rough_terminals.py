@@ -55,6 +55,20 @@ def test_a_storm_of_resizes_ends_with_the_picture_of_the_last_size(stages: list[
     assert len(stage.written) > before
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(0, 0), (80, 0), (0, 24), (1, 1), (5, 2)])
+def test_a_terminal_of_hardly_any_size_is_painted_once_and_then_left_alone(
+    stages: list[Stage], tmp_path: Path, columns: int, lines: int
+) -> None:
+    stage = Stage((80, 25), tmp_path, "--runs")
+    stages.append(stage)
+    stage.claim_size(columns, lines)
+    while not stage.written:
+        stage.read_for(0.2)
+    assert any(stage.read_for(1.0) == 0 for _ in range(20)), stage.written[-200:]
+    stage.resize(120, 40)
+    stage.until(has("Runs 32", "live"))
+
+
 def test_a_megabyte_is_pasted_into_the_filter_as_far_as_there_is_room(stages: list[Stage], tmp_path: Path) -> None:
     stage = at_runs(stages, tmp_path)
     stage.take([step("slash", has(" / words, or"))])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.screen import Screen
-
 from console import asked_of_runs
 from console.tui import run_acts
 from console.tui.actions import key_for
 from console.tui.messages import ActDone, StopTargetsArrived
 from console.tui.run_acts import ACTS, act_question, act_title, names, started_words
 from console.tui.screens.confirm import ConfirmScreen
+from console.tui.screens.sized import SizedScreen
 from console.tui.text_format import bytes_size, visible
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 NOTICE_CHARACTERS = 300
 
 
-class ActsOnRuns(Screen[None]):
+class ActsOnRuns(SizedScreen[None]):
     """A screen shows runs: it says which one is under the cursor and which are marked, the keys do the rest."""
 
     scope: ClassVar[Scope] = "app"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual.screen import ModalScreen, ScreenResultType
 
+from console.tui.screens.sized import SizedScreen
 
-class BoxScreen(ModalScreen[ScreenResultType]):
+
+class BoxScreen(ModalScreen[ScreenResultType], SizedScreen[ScreenResultType]):
     """Subclasses put a `Vertical` into it and say how large that is."""
 
     DEFAULT_CSS = """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual.command import CommandInput, CommandPalette
 
+from console.tui.screens.sized import SizedScreen
 
-class Palette(CommandPalette):
+
+class Palette(CommandPalette, SizedScreen[None]):
     """The same; a blinking cursor would write to the terminal twice a second while nothing happens."""
 
     def on_mount(self) -> None:

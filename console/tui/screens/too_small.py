@@ -8,6 +8,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from console.tui.screens.sized import SizedScreen
+
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
@@ -21,13 +23,14 @@ def fits(columns: int, lines: int) -> bool:
     return columns >= NEEDED_COLUMNS and lines >= NEEDED_LINES
 
 
-class TooSmallScreen(ModalScreen[None]):
+class TooSmallScreen(ModalScreen[None], SizedScreen[None]):
     """One line with the needed and the present size."""
 
     DEFAULT_CSS = """
     TooSmallScreen {
         align: center middle;
         background: $background;
+        overflow: hidden;
     }
     TooSmallScreen Static {
         width: 100%;
