@@ -382,16 +382,3 @@ def hand_over(home: str, old_version: str) -> None:
     except (ClientError, daemon_process.DaemonProcessError, OSError) as error:
         # What was asked for has its answer already; the next process tries again.
         voice.say(f"a daemon of version {old_version} could not be replaced by {VERSION}: {error}")
-
-
-def prepare_home() -> None:
-    """Choose a local directory where the state directory is on a network, while questions can still be asked."""
-    from store import local_home
-
-    home = paths.state_dir()
-    try:
-        words = local_home.settle(home, voice.ask)
-    except OSError as error:
-        raise DaemonUnavailable(f"cannot use {error.filename or home}: {error.strerror or error}") from error
-    if words:
-        voice.say(words)

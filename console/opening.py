@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from console import config, remembered
-from console.client import Client
 from console.tui import terminal
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def show(
     host: str,
     *,
     fresh: bool,
-    client_factory: ClientFactory = Client,
+    client_factory: ClientFactory | None = None,
 ) -> int:
     """Take the screen."""
     profile = terminal.adjusted(profile, settings)
@@ -118,15 +117,16 @@ def parser() -> ArgumentParser:
 
 
 def prepare_home() -> str:
-    """Settle where index and socket lie while questions can still be asked; returns what is wrong, or ""."""
-    from console import client
+    """Choose a local directory where the state directory is on a network, while questions can still be asked; returns
+    what is wrong, or ""."""
     from console.__main__ import ask, say
+    from store import local_home, paths
 
-    client.voice = client.Voice(ask, say)
+    home = paths.state_dir()
     try:
-        client.prepare_home()
-    except client.ClientError as error:
-        return error.message
-    finally:
-        client.voice = client.SILENT
+        words = local_home.settle(home, ask)
+    except OSError as error:
+        return f"cannot use {error.filename or home}: {error.strerror or error}"
+    if words:
+        say(words)
     return ""

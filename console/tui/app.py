@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events
 
-from console import run_queries
-from console.client import Client
 from console.config import DEFAULTS
 from console.tui import endings, memory, recalling, terminal, type_ahead
 from console.tui.actions import bindings
 from console.tui.attendance import Attendance
 from console.tui.collecting import Collecting
+from console.tui.courier import own_daemon
 from console.tui.guarded_app import GuardedApp
 from console.tui.messages import (
     ActDone,
@@ -70,7 +69,7 @@ class FootplateApp(GuardedApp):
     def __init__(
         self,
         *,
-        client_factory: ClientFactory = Client,
+        client_factory: ClientFactory = own_daemon,
         profile: TerminalProfile | None = None,
         filter_text: str = "",
         monotonic: Callable[[], float] = time.monotonic,
@@ -144,12 +143,12 @@ class FootplateApp(GuardedApp):
         self._attendance = Attendance(session, self)
         self._collecting = Collecting(session.monotonic)
         self.set_interval(1.0, self._count_seconds)
-        session.courier.start()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """The first frame is painted."""
         self._collecting.begin()
+        self.session.courier.start()
         self._attendance.pressed()
         self._feed.start()
         if self._suspect is not None:
@@ -324,6 +323,8 @@ class FootplateApp(GuardedApp):
 
     def on_project_opened(self, message: ProjectOpened) -> None:
         """The table of runs, filtered by a project's name."""
+        from console import run_queries  # here: the first frame does not need it
+
         self.action_show_runs()
         self._runs_screen.show_only(run_queries.as_word(message.name))
 
@@ -356,7 +357,7 @@ class FootplateApp(GuardedApp):
 
 def run_tui(
     *,
-    client_factory: ClientFactory = Client,
+    client_factory: ClientFactory | None = None,
     profile: TerminalProfile | None = None,
     filter_text: str = "",
     settings: Settings = DEFAULTS,
@@ -375,7 +376,7 @@ def run_tui(
 
         client_factory = ReadOnlyClient
     app = FootplateApp(
-        client_factory=client_factory,
+        client_factory=client_factory or own_daemon,
         profile=profile,
         filter_text=filter_text,
         settings=settings,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from console import triage
-from console.client import DaemonRefused
 from console.tui.messages import LinkQuiet
 
 if TYPE_CHECKING:
@@ -37,6 +35,9 @@ class Attendance:
         known = self._session.link.status
 
         def tell(client: Client) -> LinkQuiet:
+            from console import triage  # here: the first frame does not need them
+            from console.client import DaemonRefused
+
             actor = known.user if known is not None else client.status().user
             with contextlib.suppress(DaemonRefused):
                 # An older daemon keeps no presence: nothing of what the person does needs it.

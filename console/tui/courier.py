@@ -10,7 +10,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from console.client import ClientError, DaemonRefused
 from console.tui.messages import ChangeSeen, LinkLost, LinkQuiet, RequestFailed
 
 if TYPE_CHECKING:
@@ -36,6 +35,13 @@ class Request(NamedTuple):
     kind: str
     reply_to: MessagePump
     call: Call
+
+
+def own_daemon() -> Client:
+    """A client of the daemon of this box; for the thread that uses it."""
+    from console.client import Client  # here and below: nobody asks anything before the first frame
+
+    return Client()
 
 
 def deliver(reply_to: MessagePump, message: Message) -> bool:
@@ -106,6 +112,8 @@ class Courier:
 
 def answer(client: Client, request: Request) -> Message:
     """The message that a request leads to, whatever the daemon does."""
+    from console.client import ClientError, DaemonRefused
+
     try:
         return request.call(client)
     except ClientError as error:
@@ -139,6 +147,8 @@ class Feed:
         self._stopped.set()
 
     def _follow(self) -> None:
+        from console.client import ClientError, DaemonRefused
+
         client = self._client_factory()
         position = 0
         retry_s = FIRST_RETRY_S

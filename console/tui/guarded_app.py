@@ -11,7 +11,7 @@ from textual.actions import parse
 from textual.app import App, SuspendNotSupported
 
 from console.config import Theme
-from console.tui import lofi, type_ahead
+from console.tui import type_ahead
 from console.tui.actions import WRITING
 from console.tui.ascii_glyphs import AsciiGlyphs
 from console.tui.held_keys import HeldKeys
@@ -100,6 +100,8 @@ class GuardedApp(App[int]):
 
     def action_lofi(self) -> None:
         """The screen as plain text in the terminal itself, whose own selecting and copying then works."""
+        from console.tui import lofi  # here: the first frame does not need it
+
         text = lofi.text_of(self.screen)
         try:
             with self.suspend():

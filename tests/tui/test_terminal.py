@@ -122,6 +122,20 @@ def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
     assert done.stdout.strip() == "[] ['store.paths']"
 
 
+def test_what_answers_and_keys_need_is_imported_after_the_first_frame() -> None:
+    later = (
+        "console.client console.protocol console.triage console.devices console.run_queries console.asked_of_runs "
+        "console.tui.run_cells console.tui.table_layout console.tui.raster console.tui.triage_cells console.tui.lofi "
+        "console.tui.run_acts console.tui.screens.run_acting console.tui.screens.confirm console.tui.screens.runs"
+    )
+    code = (
+        "import sys, console.tui.app, console.opening, console.tui.memory; "
+        f"print(sorted(set({later.split()}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_no_dataclass_is_compiled_before_the_first_frame() -> None:
     code = (
         "import sys, console.tui.app, console.opening\n"

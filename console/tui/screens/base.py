@@ -10,9 +10,7 @@ from textual.reactive import Reactive
 
 from console.tui.messages import MetricPinned, RequestFailed
 from console.tui.presence import is_present
-from console.tui.run_cells import arrowed
 from console.tui.screens.acting import ActsOnRuns
-from console.tui.screens.confirm import ConfirmScreen, pin_question
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.tab_bar import TabBar
 
@@ -182,6 +180,9 @@ class FootplateScreen(ActsOnRuns):
         if row is None or metric is None:
             self.say("there is no metric to pin")
             return
+        from console.tui.run_cells import arrowed  # here: the first frame does not need them
+        from console.tui.screens.confirm import ConfirmScreen, pin_question
+
         if metric.goal_source == "pinned":
             hint = f"; `footplate metric --unpin {row.label}` takes it back"
             self.say(f"{arrowed(metric)} is pinned for {row.project} already{hint}")
@@ -189,19 +190,19 @@ class FootplateScreen(ActsOnRuns):
 
         def decided(pin: bool | None) -> None:
             if pin:
-                self._pin_metric(row.project, metric)
+                self._pin_metric(row.project, metric, arrowed(metric))
 
         monotonic = self.session.monotonic
         self.app.push_screen(
             ConfirmScreen("Pin the metric?", pin_question(row.project, metric), "pin it", monotonic), decided
         )
 
-    def _pin_metric(self, project: str, metric: MetricSummary) -> None:
+    def _pin_metric(self, project: str, metric: MetricSummary, title: str) -> None:
         actor = self.session.actor
 
         def pin(client: Client) -> MetricPinned:
             client.pin_metric(project, metric.key, metric.goal, actor)
-            return MetricPinned(project, arrowed(metric))
+            return MetricPinned(project, title)
 
         self.session.courier.ask(f"pin-metric:{project}", self, pin)
 

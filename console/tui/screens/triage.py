@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.content import Content
 from textual.widgets import Static
 
-from console import devices
-from console import triage as asked
 from console.tui.actions import bindings, in_scope, key_name
 from console.tui.device_calm import calmed
 from console.tui.device_cells import title
@@ -18,9 +16,6 @@ from console.tui.screens import layouts
 from console.tui.screens.base import HEIGHT_CLASSES, FootplateScreen
 from console.tui.sections import full_height
 from console.tui.styles import MUTED
-from console.tui.text_format import duration
-from console.tui.triage_cells import Look, rows_of, sections_of, ticks
-from console.tui.triage_facts import facts_of
 from console.tui.widgets.device_strip import DeviceStrip
 from console.tui.widgets.facts import Facts
 from console.tui.widgets.header_line import HeaderLine
@@ -36,9 +31,10 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.devices import Devices
     from console.protocol import RunRow
-    from console.triage import Need, Triage
+    from console.triage import Need
     from console.tui.actions import Scope
     from console.tui.session import Session
+    from console.tui.triage_picture import TriagePicture
 
 TALL_LINES: Final = HEIGHT_CLASSES[-1][0]
 FIRST_STEPS: Final = Content.assemble(
@@ -82,7 +78,7 @@ class TriageScreen(FootplateScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._triage: Triage | None = None
+        self._picture: TriagePicture | None = None
         self._heard_at_s = 0.0
         self._devices: Devices | None = None
         self._looked_at_s = -IDLE_LOOK_S
@@ -116,32 +112,26 @@ class TriageScreen(FootplateScreen):
     @property
     def awaits_rows(self) -> bool:
         """Nothing has come yet."""
-        return self._triage is None
+        return self._picture is None
 
     @property
     def now_s(self) -> float:
         """The daemon's clock."""
-        if self._triage is None:
+        if self._picture is None:
             return 0.0
-        return self._triage.now_s + self.session.monotonic() - self._heard_at_s
+        return self._picture.triage.now_s + self.session.monotonic() - self._heard_at_s
 
     @property
     def need_under_cursor(self) -> Need | None:
         """What wants a person, when the cursor is on that."""
-        kind, _, key = self._list.cursor_key.partition(" ")
-        if kind != "need" or self._triage is None:
-            return None
-        return next((need for need in self._triage.needs if need.key == key), None)
+        return self._picture.need(self._list.cursor_key) if self._picture is not None else None
 
     @property
     def run_under_cursor(self) -> RunRow | None:
         """The run of the row."""
-        if self._triage is None or not self.present:
+        if self._picture is None or not self.present:
             return None
-        need = self.need_under_cursor
-        run_id = need.run_id if need is not None else self._list.cursor_key.removeprefix("run ")
-        rows = (*rows_of(self._triage), *(run.row for run in self._triage.waiting))
-        return next((row for row in rows if run_id and row.id == run_id), None)
+        return self._picture.run(self._list.cursor_key)
 
     def refresh_data(self) -> None:
         """Ask again, soon."""
@@ -150,12 +140,19 @@ class TriageScreen(FootplateScreen):
 
     def _look_at_devices(self) -> None:
         """As often as the terminal takes it while something works, else now and then."""
+
+        def fetch(client: Client) -> DevicesArrived:
+            from console import devices  # here and below: nothing is asked before the first frame
+
+            return DevicesArrived(devices.devices(client))
+
         known, now_s = self._devices, self.session.monotonic()
-        works = (self._triage is not None and self._triage.live_count) or (known is not None and known.busy_count)
+        lives = self._picture is not None and self._picture.triage.live_count
+        works = lives or (known is not None and known.busy_count)
         interval_s = self.session.profile.chart_interval_s if works else IDLE_LOOK_S
         if now_s - self._looked_at_s >= interval_s:
             self._looked_at_s = now_s
-            self.session.courier.ask("devices", self, lambda client: DevicesArrived(devices.devices(client)))
+            self.session.courier.ask("devices", self, fetch)
 
     def on_devices_arrived(self, message: DevicesArrived) -> None:
         """Show what differs by more than figures waver."""
@@ -170,6 +167,8 @@ class TriageScreen(FootplateScreen):
 
     def _ask(self) -> None:
         def fetch(client: Client) -> TriageArrived:
+            from console import triage as asked
+
             return TriageArrived(asked.fetch(client))
 
         self.session.courier.ask("triage", self, fetch)
@@ -178,12 +177,13 @@ class TriageScreen(FootplateScreen):
         """Show it."""
         if not self.present:
             return
-        self._triage, self._heard_at_s = message.triage, self.session.monotonic()
+        from console.tui.triage_picture import TriagePicture
+
+        self._picture = TriagePicture(message.triage, self._keys, ascii_only=self.session.ascii_only)
+        self._heard_at_s = self.session.monotonic()
         self.session.link.touch()
-        absence = message.triage.absence
-        self.session.away = "" if absence.away_s is None else f"away {duration(absence.away_s)}"
-        found = message.triage
-        nothing = not (found.run_count or found.needs or found.live or found.waiting)
+        self.session.away = self._picture.away
+        nothing = self._picture.is_empty
         self.set_class(nothing, "-nothing")
         self._paint()
         self.show_header()
@@ -192,7 +192,7 @@ class TriageScreen(FootplateScreen):
 
     def refresh_live_cells(self) -> None:
         """Count the seconds of runs."""
-        if self._triage is not None and ticks(self._triage):
+        if self._picture is not None and self._picture.ticks:
             self._seconds.soon()
         self._look_at_devices()
 
@@ -202,9 +202,9 @@ class TriageScreen(FootplateScreen):
         self._show_devices()
 
     def _paint(self) -> None:
-        if self._triage is None or not self.present:
+        if self._picture is None or not self.present:
             return
-        sections = sections_of(self._triage, self.now_s, self._look)
+        sections = self._picture.sections(self.now_s, self._list.size.width)
         self._share_height(full_height(sections))
         self._list.show(sections)
         self._show_facts()
@@ -217,13 +217,10 @@ class TriageScreen(FootplateScreen):
         self._list.styles.height = wanted if roomy else "1fr"
         facts.styles.height = "1fr" if roomy else FACTS_LINES
 
-    @property
-    def _look(self) -> Look:
-        return Look(max(40, self._list.size.width), self._keys, ascii_only=self.session.ascii_only)
-
     def _show_facts(self) -> None:
-        if self._triage is not None:
-            self.query_one(Facts).show(facts_of(self._triage, self._list.cursor_key, self.now_s, self._look))
+        if self._picture is not None:
+            key, width_cells = self._list.cursor_key, self._list.size.width
+            self.query_one(Facts).show(self._picture.facts(key, self.now_s, width_cells))
 
     def on_section_list_cursor_moved(self, message: SectionList.CursorMoved) -> None:
         """Other facts."""
@@ -251,6 +248,8 @@ class TriageScreen(FootplateScreen):
         actor, scope, subject = self.session.actor, need.scope, need.subject
 
         def resume(client: Client) -> ActDone:
+            from console import triage as asked
+
             asked.resume(client, scope, actor)
             return ActDone(f"{subject} goes on")
 
@@ -278,6 +277,8 @@ class TriageScreen(FootplateScreen):
         actor, keys, subject = self.session.actor, (need.key,), need.subject
 
         def mark(client: Client) -> ActDone:
+            from console import triage as asked
+
             asked.mark_seen(client, keys, actor)
             return ActDone(f"{subject}: seen by {actor}")
 
@@ -288,6 +289,8 @@ class TriageScreen(FootplateScreen):
         actor = self.session.actor
 
         def clear(client: Client) -> ActDone:
+            from console import triage as asked
+
             asked.clear(client, actor)
             return ActDone("what ends from now on is listed")
 

@@ -1,18 +1,17 @@
 """A table that keeps in memory only the pages of rows that are looked at, with a cursor that follows its row."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
 from console.tui.actions import bindings
+from console.tui.messages import News
 from console.tui.table_layout import Cell, Row, TableColumn, TableRow
 from console.tui.table_pages import PAGE_ROWS, TablePages
 from console.tui.widgets.drawn_lines import DrawnLines
@@ -53,33 +52,28 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     ascii: bool = False
     """Draw marks and arrows in ASCII."""
 
-    @dataclass
-    class PageWanted(Message):
+    class PageWanted(News):
         """Rows that are looked at are not in memory; answer with `put_page`."""
 
         offset: int
         limit: int
 
-    @dataclass
-    class CursorMoved(Message):
+    class CursorMoved(News):
         """The cursor is on another row; None when it is on no row that is known."""
 
         key: str | None
 
-    @dataclass
-    class RowOpened(Message):
+    class RowOpened(News):
         """Enter or a double click."""
 
         key: str
 
-    @dataclass
-    class MarksChanged(Message):
+    class MarksChanged(News):
         """Keys of the marked rows in the order in which they were marked."""
 
         marked: tuple[str, ...]
 
-    @dataclass
-    class SortWanted(Message):
+    class SortWanted(News):
         """A click on the title of a sortable column."""
 
         column_key: str
