@@ -208,8 +208,8 @@ def migrations() -> list[tuple[int, str]]:
 def migrate(connection: Cursor, before: Callable[[Cursor], None] | None = None, last: int | None = None) -> None:
     """Apply the migrations that the file lacks, up to number `last`.
 
-    Each runs in one transaction with the note that it was applied; `before` is called once, when a file that has a
-    schema already is about to change.
+    Each runs in one transaction with the note that it was applied, on a fresh file all of them in one; `before` is
+    called once, when a file that has a schema already is about to change.
     """
     connection.execute("create table if not exists schema_version (version integer primary key, applied_at_s double)")
     row = connection.execute("select coalesce(max(version), 0) from schema_version").fetchone()
@@ -222,10 +222,12 @@ def migrate(connection: Cursor, before: Callable[[Cursor], None] | None = None, 
     missing = [(version, sql) for version, sql in steps if version > present and (last is None or version <= last)]
     if missing and present and before is not None:
         before(connection)
-    for version, sql in missing:
+    # Every commit waits for the disk, and a fresh file has nothing that a half of them would keep.
+    for together in [missing] if missing and not present else [[step] for step in missing]:
         connection.execute("begin")
-        connection.execute(sql)
-        connection.execute("insert into schema_version values (?, epoch(now()))", [version])
+        for version, sql in together:
+            connection.execute(sql)
+            connection.execute("insert into schema_version values (?, epoch(now()))", [version])
         connection.execute("commit")
         # No schema change stays in the WAL, where a crash would have to replay it.
         connection.execute("checkpoint")

@@ -75,6 +75,8 @@ def test_start_stop_and_what_status_says(home: Home) -> None:
     assert f"pid {found['pid']}" in stopped
     assert not home.is_locked()
     assert not os.path.exists(f"{home.path}/index.duckdb.wal")
+    last_words = Path(f"{home.path}/daemon.log").read_text(encoding="utf-8").splitlines()[-1]
+    assert last_words.endswith("told to end: leaving, runs go on"), "nothing of what modules say that are taken down"
     note = json.loads(Path(paths.stopped_path(home.path)).read_text())
     assert note["format"] == 1
     assert note["actor"]

@@ -189,6 +189,7 @@ def test_without_an_inotify_instance_a_project_is_polled(tmp_path: Path) -> None
 
 AS_NOBODY = """
 import os, sys, threading
+import console.daemon.inotify  # nobody may be unable to read where Python lies
 from console.daemon.watcher import Watcher
 from console.project.file_sets import FileSet
 os.setuid(65534)

@@ -118,6 +118,7 @@ class Daemon:
             app.build(self.home, self._database, keeper, changes, self._upkeep, projects, imports, devices)
         )
         first = self._bind()
+        gc.enable()
         keeper.start()
         projects.start()
         imports.start()

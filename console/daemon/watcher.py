@@ -17,15 +17,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
-
 from console.project.manifest_model import FILE_NAME
 from store import local_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from watchdog.observers.inotify_c import InotifyEvent, WatchDescriptor
+    from watchdog.observers.inotify_c import InotifyEvent, InotifyFD, WatchDescriptor
 
     from console.project.file_sets import FileSet
 
@@ -44,19 +42,6 @@ DISTRUST_S: Final = 600.0
 WATCH_SHARE: Final = 0.25
 """Of the watches that the kernel grants the user."""
 LIMIT_FILE: Final = "/proc/sys/fs/inotify/max_user_watches"
-MASK: Final = Mask(  # not IN_MODIFY: every write of every job would wake us
-    InotifyConstants.IN_CLOSE_WRITE
-    | InotifyConstants.IN_ATTRIB
-    | InotifyConstants.IN_CREATE
-    | InotifyConstants.IN_DELETE
-    | InotifyConstants.IN_MOVED_FROM
-    | InotifyConstants.IN_MOVED_TO
-    | InotifyConstants.IN_DELETE_SELF
-    | InotifyConstants.IN_MOVE_SELF
-    | InotifyConstants.IN_ONLYDIR
-    | InotifyConstants.IN_DONT_FOLLOW
-    | InotifyConstants.IN_EXCL_UNLINK
-)
 
 
 class WatchState(NamedTuple):
@@ -319,6 +304,8 @@ class Watcher:
 
     def _add(self, project: ProjectWatch, inotify: InotifyFD, folder: str) -> str:
         """Watch one folder; why it cannot be watched, or nothing."""
+        from console.daemon import inotify as events
+
         path = os.path.join(project.root, folder) if folder else project.root
         if not os.access(path, os.R_OK):
             return "it cannot be read"
@@ -326,7 +313,7 @@ class Watcher:
             if self._budget.used >= self._budget.most:
                 return f"{self._budget.most} watches, a quarter of what the kernel grants, are in use"
             try:
-                wd = inotify.add_callback(os.fsencode(path), MASK, project, CallbackId(id(project)))
+                wd = inotify.add_callback(os.fsencode(path), events.MASK, project, events.CallbackId(id(project)))
             except FileNotFoundError:
                 return ""  # gone again
             except OSError as error:
@@ -342,9 +329,11 @@ class Watcher:
             ours = [wd for wd in wds if project.folders.pop(wd, None) is not None]
             self._budget.used -= len(ours)
         if self._inotify is not None and ours:
+            from console.daemon import inotify as events
+
             # A watch that the kernel has dropped meanwhile is an error to it.
             with contextlib.suppress(OSError):
-                self._inotify.remove_callbacks([(wd, CallbackId(id(project))) for wd in ours])
+                self._inotify.remove_callbacks([(wd, events.CallbackId(id(project))) for wd in ours])
 
     def _settle_state(self, project: ProjectWatch, mode: Mode, reason: str) -> None:
         with self._condition:
@@ -352,8 +341,10 @@ class Watcher:
 
     def _instance(self) -> tuple[InotifyFD | None, str]:
         if self._inotify is None:
+            from console.daemon import inotify as events
+
             try:
-                self._inotify = InotifyFD()
+                self._inotify = events.InotifyFD()
             except OSError as error:
                 few = error.errno == errno.EMFILE
                 return None, "no inotify instance is left for the user" if few else f"no inotify: {error.strerror}"

@@ -13,8 +13,6 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import yaml
-
 from console.jobs import launchers
 from console.project import code_files
 from console.project.masking import mask_mapping, mask_value
@@ -103,6 +101,8 @@ def load(path: str) -> Any:
     content, _ = code_files.read_text(path)
     if not content or len(content) > CONFIG_MAX_BYTES:
         return None
+    import yaml  # with its patterns 20 ms, which the daemon, who reads what was written down only, need not take
+
     try:
         text = content.decode()
         if path.lower().endswith(".json"):

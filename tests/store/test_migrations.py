@@ -129,5 +129,19 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
     opened.close()
 
 
+def test_a_fresh_file_gets_its_schema_at_once_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "index.duckdb")
+    steps = [*database.migrations(), (LATEST + 1, "select no_such_column from run")]
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "migrations", lambda: steps)
+        with pytest.raises(database.Error):
+            database.open_database(path)
+    connection = database.connect(path)
+    assert connection.execute("select table_name from duckdb_tables()").fetchall() == [("schema_version",)]
+    assert connection.execute("select count(*) from schema_version").fetchone() == (0,)
+    connection.close()
+    database.open_database(path).close()
+
+
 def test_every_migration_has_a_number_of_its_own_in_sequence() -> None:
     assert [number for number, _ in database.migrations()] == list(range(1, LATEST + 1))
