@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from store.points import HAND_SOURCE
-from store.series import LatestMetric, latest_metric
+from store.series import FoldBests, LatestMetric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from store.database import Cursor
 
 LATEST_SQL: Final = f"""
-    select run_no, key_id, value, step, minimum, maximum, point_count, source = {HAND_SOURCE}
-    from metric_latest
+    select run_no, key_id, name, value, step, minimum, maximum, point_count, source = {HAND_SOURCE}, null::smallint
+    from metric_latest join metric_key on metric_key.id = key_id
+    where key_id in ({{keys}}) and run_no in (select unnest($numbers::integer[]))
+    union all
+    select run_no, key_id, null, null, null, minimum, maximum, null, null, fold
+    from metric_fold
     where key_id in ({{keys}}) and run_no in (select unnest($numbers::integer[]))
 """
-"""Few keys are passed on to the scan; joined with the runs, it reads the other columns only of what it finds, in a
+"""Where metrics stand, then their folds: one statement takes DuckDB less time than two.
+
+Few keys are passed on to the scan; joined with the runs, it reads the other columns only of what it finds, in a
 third of the time that it takes with the numbers written out."""
-FOLDS_SQL: Final = """
-    select run_no, key_id, list({fold: fold, minimum: minimum, maximum: maximum} order by fold)
-    from metric_fold
-    where key_id in (KEYS) and run_no in (select unnest($numbers::integer[]))
-    group by run_no, key_id
-"""
 
 
 def latest_of_runs(
@@ -34,10 +34,14 @@ def latest_of_runs(
     keys = ", ".join(map(str, sorted(set(key_ids))))
     if not numbers or not keys:
         return {}
-    given = {"numbers": list(numbers)}
-    names = dict(cursor.execute(f"select id, name from metric_key where id in ({keys})").fetchall())
-    rows = cursor.execute(LATEST_SQL.format(keys=keys), given).fetchall()
-    folds = {
-        (no, key_id): found for no, key_id, found in cursor.execute(FOLDS_SQL.replace("KEYS", keys), given).fetchall()
-    }
-    return {(no, key_id): latest_metric((names[key_id], *rest, folds.get((no, key_id)))) for no, key_id, *rest in rows}
+    found: dict[tuple[int, int], LatestMetric] = {}
+    folds: dict[tuple[int, int], list[FoldBests]] = {}
+    rows = cursor.execute(LATEST_SQL.format(keys=keys), {"numbers": list(numbers)}).fetchall()
+    for no, key_id, name, last, step, minimum, maximum, point_count, by_hand, fold in rows:
+        if fold is None:
+            found[no, key_id] = LatestMetric(name, last, step, minimum, maximum, point_count, by_hand)
+        else:
+            folds.setdefault((no, key_id), []).append(FoldBests(fold, minimum, maximum))
+    for place in folds.keys() & found.keys():
+        found[place] = found[place]._replace(folds=tuple(sorted(folds[place], key=lambda each: each.fold)))
+    return found

@@ -12,7 +12,7 @@ from store.queries.latest_metrics import latest_of_runs
 from store.series import FOLDS_SQL, LatestMetric, latest_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.database import Cursor
 
@@ -179,11 +179,14 @@ def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
         return {}
     marks = ", ".join(f"${name}" for name in ids)
     sql = f"select {COLUMNS.format(tags='null')} from run where run.id in ({marks})"
-    with ThreadPoolExecutor(1) as pool:  # these queries are too small for DuckDB to spread them over the cores
+    with ThreadPoolExecutor(2) as pool:  # these queries are too small for DuckDB to spread them over the cores
         reading = pool.submit(_read_apart, cursor.cursor(), sql, ids)
-        tags = _tags_of(cursor, list(ids.values()))
+        tagging = pool.submit(_read_apart, cursor.cursor(), TAGS_OF_RUNS, {"ids": list(ids.values())})
         keys = {no: key_id for _, no, key_id in found if key_id is not None}
         metrics = latest_of_runs(cursor, list(keys), keys.values())
+        tags: dict[str, list[str]] = {}
+        for run_id, name in tagging.result():
+            tags.setdefault(run_id, []).append(name)
         rows = reading.result()
     entries: dict[int, RunEntry] = {}
     for run_id, no, *rest in rows:
@@ -193,18 +196,10 @@ def _one_by_one(cursor: Cursor, numbers: Sequence[int]) -> dict[int, RunEntry]:
     return entries
 
 
-def _read_apart(own: Cursor, sql: str, given: dict[str, str]) -> list[tuple[Any, ...]]:
+def _read_apart(own: Cursor, sql: str, given: Mapping[str, object]) -> list[tuple[Any, ...]]:
     """Rows by a connection that nobody else uses, and that is closed then."""
     with own:
         return own.execute(sql, given).fetchall()
-
-
-def _tags_of(cursor: Cursor, ids: list[str]) -> dict[str, list[str]]:
-    """The tags of runs, by name."""
-    tags: dict[str, list[str]] = {}
-    for run_id, name in cursor.execute(TAGS_OF_RUNS, {"ids": ids}).fetchall():
-        tags.setdefault(run_id, []).append(name)
-    return tags
 
 
 def runs_by_id(cursor: Cursor, ids: Sequence[str]) -> list[RunEntry]:
