@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from store import backup, database, records, recovery
+from store.run_rows import insert_runs
 from tests.store.samples import ID
 
 if TYPE_CHECKING:
@@ -61,8 +63,8 @@ def test_an_old_file_becomes_what_a_fresh_one_is_and_keeps_its_rows(tmp_path: Pa
             (number,) for number, _ in database.migrations()
         ]
         assert cursor.execute("select step, value, attempt from metric").fetchall() == [(3, 0.5, 1)]
-        assert cursor.execute("select no, pinned, attempt from run").fetchall() == [
-            (7, version >= 2, 2 if version >= 2 else 1)
+        assert cursor.execute("select no, pinned, attempt, search_text from run").fetchall() == [
+            (7, version >= 2, 2 if version >= 2 else 1, "r7")
         ]
     fresh.close()
     migrated.close()
@@ -82,6 +84,32 @@ def test_the_schema_is_that_of_the_records(tmp_path: Path, table: str) -> None:
     assert migrated == declared
     primary = next(names for of, kind, names in keys if of == table and kind == "PRIMARY KEY")
     assert list(primary) == [column.name for column in declared_table.primary_key.columns]
+
+
+def test_what_words_are_looked_for_in_lies_as_it_is_in_the_file_and_in_a_copy(tmp_path: Path) -> None:
+    home = str(tmp_path)
+    opened = database.open_database(f"{home}/index.duckdb")
+    row: dict[str, Any] = {
+        "name": "a",
+        "project": "demo",
+        "state": "failed",
+        "command": "a",
+        "argv": [],
+        "working_dir": "/",
+    }
+    row |= {"host": "gpu-03", "params": {}, "created_at_s": 1.0, "search_text": "model=vit-b optimizer=adam " * 10}
+    with contextlib.closing(opened):
+        insert_runs(opened.cursor(), [row | {"id": f"{no:026d}", "no": no} for no in range(3000)])
+        copy = backup.make_backup(opened, home)
+    for path in (opened.path, copy.path):
+        with contextlib.closing(database.connect(path)) as connection:
+            found = connection.execute(
+                "select distinct column_name, compression from pragma_storage_info('run')"
+                " where column_name in ('search_text', 'id') and segment_type = 'VARCHAR'"
+            ).fetchall()
+        kinds = dict(found)
+        assert kinds["search_text"] == "Uncompressed"
+        assert kinds["id"] != "Uncompressed", "the rest is packed"
 
 
 def test_no_table_has_a_foreign_key_or_a_secondary_index(tmp_path: Path) -> None:
