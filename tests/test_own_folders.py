@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +31,9 @@ def test_only_what_runs_of_ours_write_is_taken_in_also_after_the_daemon_was_kill
     wait_until(is_read)
     assert home.client().runs().total_count == 1
     # Somebody who asks for them gets them, from later daemons as well.
-    home.footplate("import", str(folder))
-    wait_until(lambda: home.client().runs().total_count > 1)
+    said = json.loads(home.footplate("import", "--json", str(folder)).stdout)
     count = home.client().runs().total_count
+    assert count == 1 + said["run_count"] > 1
     home.kill_daemon()
     wait_until(is_read)
     assert home.client().runs().total_count == count

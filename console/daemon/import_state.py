@@ -56,8 +56,10 @@ class Import:
     unwritten: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The latest of live runs that is not in the journal yet, by id."""
     written_s: dict[str, float] = field(default_factory=dict)
-    looks: int = 0
-    """Of all its places, since the daemon started."""
+    look_no: int = 0
+    """How often somebody asked for a look at all its places, since the daemon started."""
+    looked: bool = False
+    """A look that began after the latest of these questions has ended."""
     changed_s: float = 0.0
     """Monotonic: when a run of it was last new or changed."""
     waiting_since_s: float = 0.0
@@ -73,6 +75,14 @@ class Import:
     cancelled: bool = False
     wanted: bool = True
     """A look is owed."""
+
+    def ask_for_look(self) -> None:
+        """Somebody wants to know what is there now: a look that is under way does not count, it may be past it."""
+        self.look_no += 1
+        self.looked = False
+        self.wanted, self.cancelled, self.again_s, self.deaths = True, False, 0.0, 0
+        if self.process is not None:
+            self.process.ask({"look": self.look_no})
 
     @property
     def is_empty(self) -> bool:
@@ -92,7 +102,7 @@ def row_of(found: Import) -> dict[str, Any]:
         "reading": found.process is not None,
         "waiting": found.process is None and found.wanted and not found.cancelled,
         "cancelled": found.cancelled,
-        "looked": found.looks > 0 and not found.durable and not found.passing,
+        "looked": found.looked and not found.durable and not found.passing,
         "place_count": len(found.places),
         "run_count": len(found.runs),
         "joined_count": len(found.joined),

@@ -138,11 +138,11 @@ class Imports:
             write_import(self.home, found)
             self._imports[found.id] = found
         elif (watched and not found.watched) or (found.only_own and by != OURSELVES):
+            if found.only_own and by != OURSELVES:
+                self._rest(found)  # the next reader says again what was not taken in
             found.watched, found.only_own = found.watched or watched, found.only_own and by == OURSELVES
             write_import(self.home, found)
-        found.wanted, found.cancelled, found.again_s, found.deaths, found.looks = True, False, 0.0, 0, 0
-        if found.process is not None:
-            found.process.ask({"look": True})
+        found.ask_for_look()
         self._show()
         return found.id
 
@@ -301,7 +301,8 @@ class Imports:
                     followed.setdefault(place, []).append(key)
             for place, key in found.joined:
                 followed.setdefault(place, []).append(key)
-            found.process = ReaderProcess(found.root, {"known": known, "followed": followed})
+            first = {"known": known, "followed": followed, "look": found.look_no}
+            found.process = ReaderProcess(found.root, first)
             found.changed_s = now_s
             found.project = project_of(found.root)
             at_work += 1
@@ -343,7 +344,7 @@ class Imports:
         elif "problem" in record:
             found.problems[record["place"]] = record["problem"]
         elif "looked" in record:
-            found.looks += 1
+            found.looked = found.looked or record.get("asked") == found.look_no
             found.look_ended = True
             found.deaths = 0
             live = any(each.state == "running" for each in found.runs.values())

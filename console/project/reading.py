@@ -4,11 +4,12 @@ Asked on stdin, answers on stdout, both a JSON object a line:
 
     <- {"known": {place: {key: signature}}, "followed": {place: [key]}}    first of all
     <- {"follow": place, "key": key}         points of this run are wanted from now on
-    <- {"look": true}                        look for new places at once
+    <- {"look": n}                           look for new places at once; also in the first line
     -> {"places": [[reader, path]], "stopped": words}
     -> {"run": {...}, "place": place}        a place is its reader's name, a space and its path
     -> {"problem": words, "place": place}    a place that cannot be read now; it is tried again
-    -> {"looked": cost_s, "runs": n}         one look at all places is over
+    -> {"looked": cost_s, "runs": n, "asked": n}    a look is over; `asked`, when it saw all places: the newest
+                                             question for a look that came before it began
 
 It looks again after a second at the earliest and so seldom that looking takes a twentieth of a core; while nothing
 changes, less and less often. It ends when stdin does.
@@ -59,6 +60,8 @@ class Reader:
         self._followed: dict[str, set[str]] = {}
         self._find_at_s = 0.0
         self._problems: dict[str, str] = {}
+        self.look_no = 0
+        """Of the newest question for a look."""
 
     def take(self, asked: dict[str, Any]) -> None:
         """What the daemon wants."""
@@ -69,6 +72,7 @@ class Reader:
         if "follow" in asked:
             self._followed.setdefault(asked["follow"], set()).add(asked["key"])
         if asked.get("look"):
+            self.look_no = asked["look"]
             self._find_at_s = 0.0
 
     def look(self, interrupted: Callable[[], bool]) -> int:
@@ -154,7 +158,8 @@ def serve(root: str) -> int:
         began_s = time.monotonic()
         count = reader.look(lambda: inbox.waits)
         cost_s = time.monotonic() - began_s
-        say({"looked": cost_s, "runs": count})
+        is_whole = not inbox.waits
+        say({"looked": cost_s, "runs": count} | ({"asked": reader.look_no} if is_whole else {}))
         output.flush()
         quiet = 0 if count else quiet + 1
         pace_s = INTERVAL_MIN_S * max(1.0, quiet / QUIET_LOOKS)
