@@ -69,6 +69,10 @@ def show(
     profile = terminal.adjusted(profile, settings)
     terminal.apply_environment(profile, os.environ)
     gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
+    from console.tui.put_off import put_off
+
+    with put_off():
+        import textual.app  # noqa: F401
     from console.tui import actions
 
     suspect = not actions.rebind(settings.keys) or loaded.is_suspect

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from textual.css.parse import parse
@@ -48,3 +50,49 @@ def test_the_first_frame_has_the_colours_of_the_theme() -> None:
             assert app.screen.styles.background.hex == OKABE_DARK.background
 
     asyncio.run(drive())
+
+
+PUT_OFF = """
+import sys
+from console.tui.put_off import put_off
+with put_off():
+    import textual.app
+    late = {"ssl", "platformdirs", "uuid", "rich.table", "textual.types", "textual.widgets._select"}
+    print(*[name for name in late if getattr(sys.modules.get(name), "__spec__", None)])
+"""
+
+
+def after_putting_off(code: str) -> str:
+    """What a fresh interpreter prints that imports Textual as the console does."""
+    done = subprocess.run(
+        [sys.executable, "-c", PUT_OFF + code], capture_output=True, text=True, timeout=60, check=True
+    )
+    late, _, rest = done.stdout.partition("\n")
+    assert late == ""
+    return rest.strip()
+
+
+def test_textual_is_imported_without_what_it_uses_later() -> None:
+    """Nothing of it is left behind: who imports it afterwards gets itself."""
+    code = """
+import ssl, platformdirs, uuid, rich.table, textual.types
+print(*[module.__spec__.name for module in (ssl, platformdirs, uuid, rich.table, textual.types)])
+"""
+    assert after_putting_off(code) == "ssl platformdirs uuid rich.table textual.types"
+
+
+def test_what_textual_calls_later_is_there_by_then() -> None:
+    code = """
+import textual.design, textual.notifications, textual.types
+print(len(textual.notifications.Notification("x").identity))
+uuid = textual.app.uuid
+print(textual.app.user_downloads_path().is_absolute(), len(uuid.uuid4().hex), uuid.UUID.__name__)
+print(type(textual.design.Table("x")).__module__)
+print(textual.command.IgnoreReturnCallbackType is textual.types.IgnoreReturnCallbackType)
+"""
+    assert after_putting_off(code).splitlines() == [
+        "36",
+        "True 32 UUID",
+        "rich.table",
+        "True",
+    ]
