@@ -79,7 +79,7 @@ class RawTerminal(Terminal):
 
     def until(self, wanted: str, *, keys: str = "", timeout_s: float = 30.0) -> float:
         """Press keys and read until a text comes; returns how long that took in ms."""
-        self.written = b""
+        self.written = bytearray()
         began_s = time.perf_counter()
         if keys:
             self.type(keys)
@@ -211,7 +211,7 @@ def data_table(home: Home, rows: int) -> list[float]:
     taken = [terminal.until("r20 ")]
     terminal.read_for(3.0)
     for _ in range(20):
-        terminal.written = b""
+        terminal.written = bytearray()
         began_s = time.perf_counter()
         terminal.type("\x1b[6~")
         while not terminal.read(0.15) and time.perf_counter() - began_s < 5:

@@ -12,13 +12,13 @@ import termios
 import time
 from typing import TYPE_CHECKING
 
-import pyte
+from tests.drawing import QuickScreen, QuickStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class AnsweringScreen(pyte.Screen):
+class AnsweringScreen(QuickScreen):
     """A screen that answers as terminals do when they are asked where the cursor is."""
 
     answer: Callable[[str], None]
@@ -35,9 +35,9 @@ class Terminal:
         self, argv: Sequence[str], environment: Mapping[str, str], columns: int = 120, rows: int = 40, cwd: str = "/"
     ) -> None:
         self.screen = AnsweringScreen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
+        self._stream = QuickStream(self.screen)
         self.screen.answer = self.type
-        self.written = b""
+        self.written = bytearray()
         self.started_at_s = time.perf_counter()
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
