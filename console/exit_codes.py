@@ -21,7 +21,7 @@ OF_COMMAND: Final[dict[str, dict[str, str]]] = {
     "audit": {"1": "with `verify`: a line is not what was written"},
     "config": {"1": "something in a file cannot be used; its default is in force"},
     "daemon": {"1": "`status`: no daemon runs"},
-    "demo": {"1": "a run did not end as it should"},
+    "demo": {"1": "a run did not end as it should; with `--remove`: nothing was removed"},
     "doctor": {
         "0": "nothing needs repair; there may be warnings",
         "1": "something does not work, or work would be lost",

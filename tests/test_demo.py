@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support import wait_until
+from tests.support import FOOTPLATE, wait_until
+from tests.terminal import Terminal
 
 if TYPE_CHECKING:
     from tests.support import Home
@@ -19,7 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_demo_shows_what_happens_to_runs_and_can_be_taken_away(home: Home, tmp_path: Path) -> None:
     environment = home.environment(TMPDIR=str(tmp_path))
-    home.footplate("run", "--name", "mine", "--", "true")
+    own = tmp_path / "own" / "demo"
+    own.mkdir(parents=True)
+    home.footplate("run", "--name", "mine", "--", "true", cwd=own)
+    assert home.client().run("r1").row.project == "demo"
     done = home.footplate("demo", "--headless", "--json", env=environment, timeout=600)
     rows = [detail["row"] for detail in json.loads(done.stdout)]
     assert len(rows) == 12
@@ -36,12 +41,37 @@ def test_the_demo_shows_what_happens_to_runs_and_can_be_taken_away(home: Home, t
     seen = json.loads(home.footplate("runs", "--json").stdout)["rows"]
     old = sorted((row["tracker"], row["state"], row["metric"]["key"]) for row in seen if row["tracker"])
     assert old == [("lightning", "unknown", "valid/loss")] * 3 + [("mlflow", "finished", "valid/auc")] * 4
-    home.footplate("demo", "--remove", env=environment)
+    pinned = [f"r{row['no']}" for row in rows[:2]]
+    home.footplate("pin", *pinned, "r1")
+    refuses_pinned_runs(home, environment, pinned)
+    with contextlib.closing(Terminal([FOOTPLATE, "demo", "--remove"], environment)) as terminal:
+        terminal.read_until(lambda seen: seen.shows("Type demo:"))
+        terminal.type("demo\n")
+        assert terminal.wait() == 0
+        assert terminal.shows("1 of another project of that name stays")
     left = json.loads(home.footplate("runs", "--json").stdout)
     assert [row["name"] for row in left["rows"]] == ["mine"]
+    assert left["rows"][0]["pinned"]
     assert [path.name for path in tmp_path.iterdir() if "demo" in path.name] == []
     assert len(os.listdir(os.path.join(home.path, "runs"))) == 1
     assert "demo" not in home.footplate("projects").stdout
+
+
+def refuses_pinned_runs(home: Home, environment: dict[str, str], labels: list[str]) -> None:
+    """Pinned runs are named, and nothing is touched, where nobody can be asked and where a person says no."""
+    before = home.footplate("runs", "--json").stdout
+    done = home.footplate("demo", "--remove", env=environment, check=False)
+    assert done.returncode == 1
+    assert all(f"{label} " in done.stderr for label in labels)
+    assert "are pinned" in done.stderr
+    assert "`footplate demo --remove --yes` lets go of them" in done.stderr
+    with contextlib.closing(Terminal([FOOTPLATE, "demo", "--remove"], environment)) as terminal:
+        terminal.read_until(lambda seen: seen.shows("Type demo:"))
+        terminal.type("no\n")
+        assert terminal.wait() == 1
+        assert terminal.shows("nothing was removed")
+    assert json.loads(home.footplate("runs", "--json").stdout)["rows"] == json.loads(before)["rows"]
+    assert "demo" in home.footplate("projects").stdout
 
 
 def test_a_missing_libgomp_is_one_sentence_in_the_runs_cause(home: Home, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -12,13 +13,15 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from console import protocol
-from console.cli import output, shell
+from console.cli import long_work, output, shell
 from console.cli.stop import wait_for_end
 from console.client import Client, ClientError
 from console.person import whoami
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+    from console.protocol import RunDetail, RunRow
 
 PROJECT: Final = "demo"
 PREFIX: Final = "footplate-demo-"
@@ -63,6 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--headless", action="store_true", help="no console: wait for the runs and print the table")
     parser.add_argument("--remove", action="store_true", help="take the runs and files of earlier demos away")
+    parser.add_argument("-y", "--yes", action="store_true", help="with --remove: also its pinned runs, without asking")
     parser.add_argument("--json", action="store_true", help="with --headless: print the runs as JSON")
 
 
@@ -70,7 +74,7 @@ def execute(options: Namespace) -> int:
     """Copy the sample project, start its runs, show them."""
     client = Client()
     if options.remove:
-        return remove(client)
+        return remove(client, yes=options.yes)
     folder = copy_sample()
     print(f"the sample project churn is in {folder}", file=sys.stderr)
     for script in ("generate.py", "history.py"):
@@ -146,9 +150,19 @@ def report(client: Client, run_ids: list[str], *, as_json: bool) -> int:
     return 1 if unexpected else 0
 
 
-def remove(client: Client) -> int:
-    """Delete every run of the project `demo`, watch its folders no more, and delete those that demos made."""
-    rows = [row for row in client.runs(text=PROJECT, limit=10_000).rows if row.project == PROJECT]
+def remove(client: Client, *, yes: bool) -> int:
+    """Delete the runs of demos, watch their folders no more, and delete those.
+
+    Runs that a person has pinned are named and let go of after a question, or with `yes`; nothing is touched before.
+    """
+    named = [row for row in client.runs(text=PROJECT, limit=10_000).rows if row.project == PROJECT]
+    rows = [row for row in named if is_of_a_demo(client.run(row.id))]
+    pinned = [row for row in rows if row.pinned]
+    if pinned and not (yes or may_let_go(client, pinned)):
+        print("footplate: nothing was removed", file=sys.stderr)
+        return 1
+    if pinned:
+        client.post_known("/pins", {"runs": [row.id for row in pinned], "pinned": False, "actor": whoami()})
     alive = [row for row in rows if row.state not in protocol.ENDED_STATES and not row.tracker]
     for row in alive:
         client.stop(row.id, "footplate demo --remove")
@@ -159,11 +173,35 @@ def remove(client: Client) -> int:
         if is_ours(project["root"]):
             client.post("/projects/unwatch", {"project": project["root"], "actor": whoami()})
             roots.add(project["root"])
-    client.delete(f"/projects/{PROJECT}/runs")
+    if len(rows) == len(named):
+        client.delete(f"/projects/{PROJECT}/runs")
+    else:
+        for row in rows:
+            long_work.carry_out(client, "delete", run=row.id)
     for root in filter(is_ours, roots):
         shutil.rmtree(os.path.dirname(root), ignore_errors=True)
     print(f"removed {len(rows)} runs of the project demo")
+    if others := len(named) - len(rows):
+        print(f"{others} of another project of that name {'stays' if others == 1 else 'stay'}")
     return 0
+
+
+def may_let_go(client: Client, pinned: list[RunRow]) -> bool:
+    """Whether the person at the terminal gives pinned runs up. Raises ClientError where nobody can be asked."""
+    names = ", ".join(f"{row.label} {row.name}" for row in pinned)
+    are, them = ("is", "it") if len(pinned) == 1 else ("are", "them")
+    if not long_work.can_ask():
+        hint = f"`footplate demo --remove --yes` lets go of {them} and removes the demo"
+        raise ClientError(f"{names} {are} pinned, and pinned runs are not deleted: nothing was removed", hint)
+    client.close()  # a person may take longer than a connection is kept
+    question = f"{names} {are} pinned. Let go of {them} and remove the demo? Type {PROJECT}:"
+    return long_work.type_to_confirm(question, PROJECT)
+
+
+def is_of_a_demo(detail: RunDetail) -> bool:
+    """Whether a run lies in a folder that a demo made: a person may have a project of that name, too."""
+    parts = (detail.source_path or detail.working_dir).split("/")
+    return any(one.startswith(PREFIX) and other == PROJECT for one, other in itertools.pairwise(parts))
 
 
 def is_ours(root: str) -> bool:
