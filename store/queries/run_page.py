@@ -28,6 +28,17 @@ KEPT: Final = f"""
 """What rises with the rows costs DuckDB's heap of the highest the most: each row enters it. So what is below the last
 row of the page that the newest runs alone would make is passed over. Without such a row, all is kept."""
 
+ROWS_MAX: Final = 1000
+TOP_OF_ROWS: Final = """
+    with top as materialized (
+        select run_no as no, {sign}value as term from ({rows}) where value is not null
+        order by term, no desc limit $most
+    )
+    select no, (select count(*) from run where no in (select no from top) and {holds})
+    from top order by term, no desc offset $offset
+"""
+"""Negated, the highest numbers come first, and nan last all the same: DuckDB has it above everything."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunTable:
@@ -66,8 +77,11 @@ def run_page(
         parameters["states"] = list(states)
     if any("$now_s" in term for term in order.terms):
         parameters["now_s"] = now_s
-    columns, terms = _terms(order, descending=descending)
     total = _count(cursor, "select count(*) from run", {})
+    numbers = _top_of_rows(cursor, order, offset, limit, descending=descending) if condition == "true" else None
+    if numbers is not None:
+        return RunTable(total, total, tuple(runs_by_no(cursor, numbers, are_all=len(numbers) == total)))
+    columns, terms = _terms(order, descending=descending)
     kept, count = "", ""
     if order.rises and descending and offset + limit <= NEWEST_RUNS // 4:
         kept = KEPT
@@ -91,6 +105,20 @@ def run_page(
         matched = _count(cursor, f"select count(*) from run where {condition}", given)
     entries = runs_by_no(cursor, numbers, are_all=len(numbers) == total)
     return RunTable(total, matched, tuple(entries))
+
+
+def _top_of_rows(cursor: Cursor, order: Ordering, offset: int, limit: int, *, descending: bool) -> list[int] | None:
+    """A page of all runs from the rows that have what it is sorted by, in half the time that it takes to join them all.
+
+    None where these do not fill the page, or are not all of runs that they count for.
+    """
+    most = offset + limit
+    if not order.rows or most > ROWS_MAX:
+        return None
+    sign = "-" if descending else ""
+    sql = TOP_OF_ROWS.format(sign=sign, rows=order.rows, holds=order.holds)
+    found = cursor.execute(sql, {"most": most, "offset": offset}).fetchall()
+    return [no for no, _ in found] if found and found[0][1] == most else None
 
 
 def _terms(order: Ordering, *, descending: bool) -> tuple[str, str]:

@@ -70,6 +70,11 @@ class Ordering(NamedTuple):
     """The first term is a double that may be nan, which comes after the numbers either way."""
     rises: bool = False
     """The first term tends to be higher the later a run came."""
+    rows: str = ""
+    """Rows of `run_no` and `value` that give the only term without a join, where there are such: no run twice, and one
+    that is missing has no term."""
+    holds: str = "true"
+    """What is true of a run whose row counts."""
 
 
 def resolve(field: Field, names: Names) -> Resolved:
@@ -159,20 +164,26 @@ def primary_ordering(form: str, names: Names) -> Ordering:
     Raises duckdb.Error.
     """
     keys = names.primary_keys()
-    joins = "left join metric_latest latest on latest.run_no = run.no and latest.key_id = run.primary_key_id"
+    more, holds = "", "latest.key_id = run.primary_key_id"
     if len(keys) == 1:
-        joins = f"""left join metric_latest latest
-            on latest.run_no = run.no and latest.key_id = {keys[0]} and run.primary_key_id = {keys[0]}"""
+        holds = f"run.primary_key_id = {keys[0]}"
+        more = f" and latest.key_id = {keys[0]}"
     elif keys:
-        joins += f" and latest.key_id in ({', '.join(map(str, keys))})"
+        more = f" and latest.key_id in ({', '.join(map(str, keys))})"
+    joins, value = "", "latest.step" if form == "step" else COLUMNS.get(form, "")
     if form == "best":
-        best, more = bests(keys, names)
-        joins, value = joins + more, best.format(goal=names.primary_goal("run"))
+        best, joins = bests(keys, names)
+        value = best.format(goal=names.primary_goal("run"))
         if names.has_unread(keys):
             value = UNREAD.format(best=value)
-    else:
-        value = "latest.step" if form == "step" else COLUMNS[form]
-    return Ordering(joins, (f"({value})::double",), may_be_nan=True)
+    term = f"({value})::double"
+    rows = ""
+    if len(keys) == 1 and "run." not in value:
+        rows = (
+            f"select latest.run_no, {term} as value from metric_latest latest {joins} where latest.key_id = {keys[0]}"
+        )
+    joins = f"left join metric_latest latest on latest.run_no = run.no and {holds}{more} {joins}"
+    return Ordering(joins, (term,), may_be_nan=True, rows=rows, holds=holds)
 
 
 def ordering(field: Field, names: Names) -> Ordering:
@@ -189,7 +200,9 @@ def ordering(field: Field, names: Names) -> Ordering:
         return Ordering(join, ("sorted.number", "lower(sorted.text)"))
     if isinstance(found, MetricField):
         join = f"left join ({found.rows}) sorted on sorted.run_no = run.no"
-        return Ordering(join, ("sorted.value::double",), may_be_nan=True)
+        # A smoothed value takes long: not twice, when the rows turn out not to be enough.
+        rows = "" if field.form == "smooth" else found.rows
+        return Ordering(join, ("sorted.value::double",), may_be_nan=True, rows=rows)
     if found.kind == "many":
         join = f"""left join (
             select run_id, min(lower(text)) as text from ({found.sql}) group by run_id

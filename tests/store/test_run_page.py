@@ -91,3 +91,16 @@ def test_the_best_is_of_the_goal_of_each_run_and_of_the_folds_that_there_are(cur
     assert page(cursor, "no", text="metric > 0.26") == [2]
     put_runs(cursor, [SampleRun(3, metrics={"err": (0.5, 0.1, 0.6)}, primary="err")])
     assert page(cursor, "metric") == [3, 2, 1]
+
+
+def test_a_metric_that_does_not_stand_for_its_run_gives_it_no_place(cursor: Cursor) -> None:
+    runs = [SampleRun(no, metrics={"acc": (0.1 * no, 0.1, 0.1 * no)}, primary="acc") for no in range(1, 8)]
+    put_runs(cursor, [*runs, SampleRun(8, metrics={"acc": (0.9, 0.1, 0.9)}), SampleRun(9)])
+    assert page(cursor, "acc") == [8, 7, 6, 5, 4]
+    assert page(cursor, "metric") == [7, 6, 5, 4, 3]
+    assert page(cursor, "metric", descending=False, offset=1) == [2, 3, 4, 5, 6]
+    assert page(cursor, "metric", offset=5) == [2, 1, 9, 8]
+    cursor.execute("delete from run where no = 7")
+    assert page(cursor, "acc", offset=1) == [6, 5, 4, 3, 2]
+    assert page(cursor, "step") == [6, 5, 4, 3, 2]
+    assert page(cursor, "acc", offset=9) == []
