@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.css.parse import parse
 
 from console.tui.screens import layouts
 from console.tui.theme import OKABE_DARK
+from tests.support import FOOTPLATE
+from tests.terminal import Terminal
 from tests.tui.pilots import opened, press
 from tests.tui.stand_in import example_box
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pytest
+
+    from tests.support import Home
 
 
 def test_each_style_sheet_is_read_once_when_its_screen_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +101,14 @@ print(textual.command.IgnoreReturnCallbackType is textual.types.IgnoreReturnCall
         "rich.table",
         "True",
     ]
+
+
+def test_the_console_itself_puts_them_off(home: Home) -> None:
+    terminal = Terminal([FOOTPLATE], home.environment(TERM="xterm-256color"))
+    try:
+        terminal.read_until(lambda seen: seen.shows("Triage"))
+        loaded = Path(f"/proc/{terminal.pid}/maps").read_text(encoding="utf-8")
+        assert "python" in loaded
+        assert "_ssl." not in loaded
+    finally:
+        terminal.close()
