@@ -68,7 +68,8 @@ def insert_finals(
     )
     insert_frame(
         cursor,
-        frame,
+        # What a filter or an order by one metric reads then lies together.
+        frame.sort("key_id", "run_no"),
         "insert into metric_latest"
         f" select run_no, key_id, step, at_us, value, minimum, maximum, point_count, {FOREIGN_SOURCE}, 1, 1, null, null"
         f" from frame {conflict}",

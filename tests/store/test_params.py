@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from store import database, imported, recovery, twins
+from store.imported_points import insert_finals
 from store.ingest import Index
 from store.params import put_new_params
 from store.run_rows import update_runs
@@ -67,6 +68,20 @@ def test_params_at_hand_make_the_same_rows(cursor: Cursor) -> None:
     said = "select key_id, text, number from param where run_no = ? order by key_id"
     assert cursor.execute(said, [2]).fetchall() == cursor.execute(said, [1]).fetchall()
     assert cursor.execute("select count(number) from param where run_no = 2").fetchone() != (0,)
+
+
+def test_of_many_runs_what_a_query_reads_of_one_key_lies_together(cursor: Cursor) -> None:
+    rows = [{**ROW, "id": f"01K7{no:022d}", "no": no, "params": {"lr": "1", "seed": str(no)}} for no in (1, 2, 3)]
+    index = Index(cursor)
+    index.add_runs(rows)
+    together = [(key_id, no) for key_id in (1, 2) for no in (1, 2, 3)]
+    assert cursor.execute("select key_id, run_no from param order by rowid").fetchall() == together
+    put_new_params(cursor, [(no, {"lr": "2", "seed": "3"}) for no in (4, 5)])
+    later = cursor.execute("select key_id, run_no from param where run_no > 3 order by rowid").fetchall()
+    assert later == [(1, 4), (1, 5), (2, 4), (2, 5)]
+    final = (0.5, 1, 0, None, None, 0)
+    insert_finals(cursor, index, [(no, {"loss": final, "acc": final}) for no in (1, 2, 3)], "")
+    assert cursor.execute("select key_id, run_no from metric_latest order by rowid").fetchall() == together
 
 
 @pytest.mark.parametrize("forgets", ["recovery", "imported"])
