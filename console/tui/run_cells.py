@@ -158,8 +158,13 @@ def name_text(row: RunRow, *, ascii_only: bool = False) -> str:
 
 
 def long_name(row: RunRow, keys: Sequence[str], *, ascii_only: bool = False) -> Cell:
-    """A name with what the run was started with, as runs of one script have one name; only these keys, if any."""
-    params = {key: row.params[key] for key in keys if key in row.params} if keys else row.params
+    """A name with what the run was started with and it does not say already; only these keys, if any."""
+    said = row.name.split()
+    params = {
+        key: row.params[key]
+        for key in keys or row.params
+        if key in row.params and f"{key}={row.params[key]}" not in said
+    }
     text = " ".join([name_text(row, ascii_only=ascii_only)] + [params_text(params, " ")] * bool(params))
     return Cell(text, name_style(row))
 

@@ -117,14 +117,24 @@ def arrange(
     spare = width_cells - GUTTER_CELLS - sum(made[name].width_cells + GAP_CELLS for name in (*PINNED, *first))
     at = first.index("key")
     ending = first[at:] if spare >= 0 else first[at + 1 :]
-    spare -= max(0, wanted - made["name"].width_cells)
-    fitting = []
+    least = made["name"].width_cells
+    reserved = min(max(0, spare), max(0, wanted - least))
+    spare -= reserved
+    fitting: list[str] = []
     for name in (each for each in names if each.startswith("param:")):
         needed = made[name].width_cells + GAP_CELLS
-        if needed > spare:
+        # One column of figures tells rows apart better than the end of their names would.
+        given_up = 0 if fitting else min(reserved, max(0, needed - spare))
+        if needed > spare + given_up:
             break
-        spare -= needed
+        reserved -= given_up
+        spare += given_up - needed
         fitting.append(name)
+    # A name that is cut by little is made whole before an outcome takes the rest; what has no room takes none of it.
+    most = min(KINDS["name"].most_cells, seen.get("name", NOTHING_SEEN).width_cells)
+    more = min(max(0, spare), max(0, most - least - reserved))
+    spare -= more
+    made["name"] = made["name"]._replace(width_cells=least + reserved + more)
     made["outcome"] = outcome._replace(
         width_cells=min(outcome.width_cells, made["outcome"].width_cells + max(0, spare))
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from console.protocol import LIVE_STATES
 from console.tui.gap_words import gap_words
 from console.tui.run_cells import arrowed, elapsed_s, outcome_text, tail
+from console.tui.run_names import name_of, named, params_alike
 from console.tui.sections import Row, Section, width_of
 from console.tui.sparkline import sparkline
 from console.tui.text_format import cell_width, clock, duration, fit, number, state_glyph, visible
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from console.protocol import MetricSummary, RunRow
     from console.triage import EndedRun, Gap, LiveRun, Need, Triage, WaitingRun
+    from console.tui.run_names import Alike
     from console.tui.sections import Piece
 
 NARROW_CELLS: Final = 74
@@ -148,8 +150,9 @@ def live_section(triage: Triage, now_s: float, look: Look) -> Section:
         metric = next(run.row.metric for run in triage.live if run.row.metric is not None)
         guessed = " guessed" * (metric.goal_source == "guessed")
         title.append((f"  {visible(arrowed(metric))}{guessed}", MUTED))
+    alike = params_alike((run.row.project, run.row.name, run.row.params) for run in triage.live)
     rows = tuple(
-        Row(f"run {run.row.id}", live_pieces(run, now_s, look, with_key=common is None)) for run in triage.live
+        Row(f"run {run.row.id}", live_pieces(run, now_s, look, alike, with_key=common is None)) for run in triage.live
     )
     return Section("live", tuple(title), best_note(triage), rows, triage.live_count - len(triage.live), URGENT)
 
@@ -162,7 +165,7 @@ def best_note(triage: Triage) -> tuple[Piece, ...]:
     return (("best so far ", MUTED), (number(best.value, 7), "bold foreground"), (f" r{best.no}", MUTED))
 
 
-def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tuple[Piece, ...]:
+def live_pieces(run: LiveRun, now_s: float, look: Look, alike: Alike, *, with_key: bool) -> tuple[Piece, ...]:
     """A live run: name, curve, where its metric stands and how far from the best, how far it is, how long it takes."""
     row, metric = run.row, run.row.metric
     glyph, colour = state_glyph(row.state, ascii_only=look.ascii)
@@ -189,7 +192,7 @@ def live_pieces(run: LiveRun, now_s: float, look: Look, *, with_key: bool) -> tu
     if with_key and look.is_normal:
         head.append(look.cell(tail(metric.key, 12) if metric else "", 12, MUTED))
     room = look.width - 1 - width_of((*head, *after))
-    return (*head, look.cell(name_of(row), name_cells(room), "bold foreground"), *after)
+    return (*head, look.cell(name_of(row, alike), name_cells(room), "bold foreground"), *after)
 
 
 def rough(per_s: float) -> str:
@@ -200,17 +203,6 @@ def rough(per_s: float) -> str:
 def name_cells(room: int) -> int:
     """How wide a name may be, with a gap behind it: figures far from their name belong to nobody."""
     return max(4, min(NAME_CELLS_MAX, room - 1))
-
-
-def name_of(row: RunRow) -> str:
-    """Name, and the params that it does not hold already; runs of one script have one name."""
-    return named(row.name, row.params)
-
-
-def named(name: str, params: Mapping[str, str]) -> str:
-    """As `name_of`."""
-    words = name.split()
-    return " ".join([name, *(text for key, value in params.items() if (text := f"{key}={value}") not in words)])
 
 
 def gap_pieces(gap: Gap | None, look: Look) -> list[Piece]:
@@ -255,11 +247,12 @@ def ended_section(triage: Triage, now_s: float, look: Look) -> Section:
     words = f"Since you left {clock(absence.since_s, now_s)}" if away else "Ended lately"
     title: tuple[Piece, ...] = ((words, "bold foreground"), (f"  {triage.ended_count}", MUTED))
     note: tuple[Piece, ...] = ((look.keys["clear"], "bold accent"), (" clears", MUTED))
-    rows = tuple(Row(f"run {run.row.id}", ended_pieces(run, now_s, look)) for run in triage.ended)
+    alike = params_alike((run.row.project, run.row.name, run.row.params) for run in triage.ended)
+    rows = tuple(Row(f"run {run.row.id}", ended_pieces(run, now_s, look, alike)) for run in triage.ended)
     return Section("ended", title, note, rows, triage.ended_count - len(triage.ended))
 
 
-def ended_pieces(run: EndedRun, now_s: float, look: Look) -> tuple[Piece, ...]:
+def ended_pieces(run: EndedRun, now_s: float, look: Look, alike: Alike) -> tuple[Piece, ...]:
     """An ended run: name, metric, how long it took, and how it ended or how far from the best."""
     row, metric = run.row, run.row.metric
     glyph, colour = state_glyph(row.state, ascii_only=look.ascii)
@@ -283,7 +276,7 @@ def ended_pieces(run: EndedRun, now_s: float, look: Look) -> tuple[Piece, ...]:
     if look.is_wide:
         after.append(look.cell(row.project, 12, MUTED))
     room = look.width - 1 - width_of((*head, *after))
-    return (*head, look.cell(name_of(row), name_cells(room), "foreground"), *after)
+    return (*head, look.cell(name_of(row, alike), name_cells(room), "foreground"), *after)
 
 
 def best_of(metric: MetricSummary | None) -> float | None:
@@ -299,11 +292,12 @@ def queue_section(triage: Triage, now_s: float, look: Look) -> Section:
     note: tuple[Piece, ...] = ()
     if triage.all_done_s is not None:
         note = ((f"all done ~{clock(triage.all_done_s, now_s)}", MUTED),)
-    rows = tuple(Row(f"run {run.id}", waiting_pieces(run, now_s, look)) for run in triage.waiting)
+    alike = params_alike((run.project, run.name, run.params) for run in triage.waiting)
+    rows = tuple(Row(f"run {run.id}", waiting_pieces(run, now_s, look, alike)) for run in triage.waiting)
     return Section("queue", title, note, rows, triage.waiting_count - len(triage.waiting))
 
 
-def waiting_pieces(run: WaitingRun, now_s: float, look: Look) -> tuple[Piece, ...]:
+def waiting_pieces(run: WaitingRun, now_s: float, look: Look, alike: Alike) -> tuple[Piece, ...]:
     """A waiting run: name, when it starts, why it has not."""
     glyph, colour = state_glyph(run.state, ascii_only=look.ascii)
     starts = "" if run.expected_start_s is None else starts_words(run.expected_start_s - now_s)
@@ -313,7 +307,7 @@ def waiting_pieces(run: WaitingRun, now_s: float, look: Look) -> tuple[Piece, ..
     words = "; ".join(filter(None, [visible(run.reason) or run.state, starts]))
     return (
         *head,
-        look.cell(named(run.name, run.params), cells, "foreground"),
+        look.cell(named(run.name, run.project, run.params, alike), cells, "foreground"),
         look.cell(words, room - cells - 2, MUTED),
     )
 

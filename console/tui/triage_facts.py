@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from console.tui.gap_words import gap_words
 from console.tui.run_cells import elapsed_s, outcome_text, params_text
+from console.tui.run_names import name_of
 from console.tui.text_format import clock, duration, number
-from console.tui.triage_cells import act_words, left_words, name_of
+from console.tui.triage_cells import act_words, left_words
 from console.tui.widgets.facts import Fact
 
 if TYPE_CHECKING:

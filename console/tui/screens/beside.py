@@ -14,8 +14,8 @@ from console.tui.pace import Pace
 from console.tui.run_cells import ARROWS, elapsed_s, outcome_style, outcome_text, state_style
 from console.tui.screens.base import FootplateScreen
 from console.tui.styles import MUTED
-from console.tui.table_layout import Cell, TableColumn, TableRow
-from console.tui.text_format import clock, duration, number, state_glyph
+from console.tui.table_layout import GAP_CELLS, GUTTER_CELLS, Cell, TableColumn, TableRow
+from console.tui.text_format import cell_width, clock, duration, number, state_glyph
 from console.tui.widgets.header_line import HeaderLine
 from console.tui.widgets.key_bar import KeyBar
 from console.tui.widgets.rule import Rule
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 ASK_INTERVAL_S: Final = 2.0
 """Runs that are alive are looked at that often."""
-NAME_CELLS: Final = 18
-RUN_CELLS: Final = 20
+NAME_MAX_CELLS: Final = 28
+RUN_LEAST_CELLS: Final = 16
+"""A metric with how far it is from the first."""
 VALUE_CELLS: Final = 8
 
 
@@ -106,8 +107,8 @@ class BesideScreen(FootplateScreen):
         if sides is None or not self.present:
             return
         table = self.query_one(VirtualTable)
-        table.set_columns(columns_of(sides.runs))
         rows = lines_of(sides, with_equal=self._with_equal, ascii_only=self.session.ascii_only)
+        table.set_columns(columns_of(sides.runs, rows, table.size.width))
         table.set_row_count(len(rows))
         table.put_page(0, rows)
         equal_count = sum(not line.differs for line in sides.params)
@@ -116,6 +117,10 @@ class BesideScreen(FootplateScreen):
         note = f"{equal_count} equal params, {shown}" if equal_count else ""
         title = Content.assemble("Side by side", (differing, MUTED))
         self.query_one("#beside-rule", Rule).set_title(title, note)
+
+    def on_resize(self) -> None:
+        """Other widths, once they are known."""
+        self.call_after_refresh(self._show)
 
     def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
         """All rows are in memory."""
@@ -141,12 +146,34 @@ class BesideScreen(FootplateScreen):
         self.app.pop_screen()
 
 
-def columns_of(runs: Sequence[RunRow]) -> tuple[TableColumn, ...]:
-    """The name of a line, then a column for each run; those that have no room are scrolled to."""
+def columns_of(runs: Sequence[RunRow], rows: Sequence[TableRow], width_cells: int) -> tuple[TableColumn, ...]:
+    """The name of a line, then a column for each run, as wide as what is in it where there is room; those that have
+    none are scrolled to."""
+    titles = [f"{row.label} {row.name}" for row in runs]
+    name_cells = min(NAME_MAX_CELLS, max((cell_width(row.cell(0).text) for row in rows), default=0))
+    wanted = [
+        max(RUN_LEAST_CELLS, cell_width(title), *(cell_width(row.cell(place).text) for row in rows))
+        for place, title in enumerate(titles, 1)
+    ]
+    widths = shares(wanted, width_cells - GUTTER_CELLS - name_cells - GAP_CELLS)
     return (
-        TableColumn("line", "", NAME_CELLS, flexible=True, sortable=False, pinned=True),
-        *(TableColumn(row.id, f"{row.label} {row.name}", RUN_CELLS, sortable=False) for row in runs),
+        TableColumn("line", "", name_cells, sortable=False, pinned=True),
+        *(
+            TableColumn(row.id, title, cells, sortable=False)
+            for row, title, cells in zip(runs, titles, widths, strict=True)
+        ),
     )
+
+
+def shares(wanted: Sequence[int], room_cells: int) -> list[int]:
+    """Widths of columns, each with a gap before it: what one does not want is there for the others. Pure."""
+    seen = max(1, min(len(wanted), room_cells // (RUN_LEAST_CELLS + GAP_CELLS)))
+    left_cells = room_cells - seen * GAP_CELLS
+    given = [min(cells, max(RUN_LEAST_CELLS, room_cells // seen - GAP_CELLS)) for cells in wanted]
+    for count, place in zip(range(seen, 0, -1), sorted(range(seen), key=lambda each: wanted[each]), strict=True):
+        given[place] = max(1, min(wanted[place], left_cells // count))
+        left_cells -= given[place]
+    return given
 
 
 def lines_of(sides: Sides, *, with_equal: bool, ascii_only: bool) -> list[TableRow]:
