@@ -77,7 +77,7 @@ class Reviver:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            return not is_held_by_a_zombie(descriptor)
         finally:
             os.close(descriptor)
         return False
@@ -159,6 +159,16 @@ class Reviver:
             os.close(log)
         process.returncode = 0  # reaped with everything else that ends below us
         self.trouble = ""
+
+
+def is_held_by_a_zombie(lock: int) -> bool:
+    """Whether the daemon was killed and only a thread on its way out keeps the lock; who is started waits for that."""
+    try:
+        holder = identity.from_json(json.loads(os.pread(lock, NOTE_MAX_BYTES, 0)))
+    except ValueError:
+        return False
+    fields = identity.stat_fields(holder.pid) if holder is not None else None
+    return holder is not None and fields is not None and fields[0] == "Z" and int(fields[19]) == holder.start_ticks
 
 
 class Deaths:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,19 @@ with open(home + "/born.tmp", "w") as note:
 os.rename(home + "/born.tmp", home + "/born")
 time.sleep(1000)
 """
+
+
+KILLED = """
+import ctypes, fcntl, json, os, sys, threading, time
+from store import identity
+lock = open(sys.argv[1] + "/daemon.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+json.dump(identity.identify(os.getpid()).to_json(), lock)
+lock.flush()
+threading.Thread(target=time.sleep, args=(1000,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+"""A process that has ended but for a thread, which keeps the lock: how a killed daemon looks for a moment."""
 
 
 @pytest.fixture
@@ -247,3 +261,15 @@ def test_the_real_daemon_comes_back_without_a_client_and_takes_the_run_up(home: 
     wait_until(lambda: os.path.exists(f"{home.path}/daemon.sock"))
     home.client().stop(run_id, "ana")
     assert home.wait_ended(run_id).row.cause == "stopped by ana"
+
+
+def test_a_killed_daemon_whose_last_thread_still_has_the_lock_is_dead(runs: Runs) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, runs.home]) as killed:
+        try:
+            wait_until(lambda: (identity.stat_fields(killed.pid) or "?")[0] == "Z")
+            reviver(runs).look(last=True)
+            assert len(deaths(runs.home)) == 1
+            assert born(runs.home) == []
+        finally:
+            killed.kill()
+    wait_until(lambda: born(runs.home))
