@@ -1,6 +1,7 @@
 """The rows of a table that are in memory: a few pages, each fresh or waiting to be replaced."""
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from console.tui.table_layout import Row
 
@@ -18,6 +19,8 @@ class TablePages:
         self._rows: dict[int, list[Row | None]] = {}
         self._fresh: set[int] = set()
         self._asked: set[int] = set()
+        self._question: Literal["open", "answered", "settled"] = "settled"
+        """Open: the rows are of an earlier one; answered: its first rows are there, the cursor still to be moved."""
 
     def row(self, index: int) -> Row | None:
         """The row at `index`, old or fresh; None when it is not in memory."""
@@ -27,6 +30,8 @@ class TablePages:
 
     def put(self, offset: int, rows: Sequence[Row]) -> None:
         """Keep the rows from `offset` on; a page is fresh when all its rows came at once, else it is just amended."""
+        if self._question == "open" and not offset:
+            self._question = "answered"
         end = min(offset + len(rows), self.row_count)
         start = offset
         while start < end:
@@ -83,15 +88,35 @@ class TablePages:
             if len(rows) < share:
                 self._fresh.discard(page)
 
-    def find(self, key: str) -> int | None:
-        """The index of the row with `key` in a fresh page."""
+    def begin_anew(self) -> None:
+        """The question changed: no row counts until the first rows of its answer are put."""
+        self.expire()
+        self._question = "open"
+
+    def settle(self, cursor_row: int, followed: str | None, in_view: range) -> tuple[int, str | None]:
+        """Where the cursor belongs after new rows, and the key it follows from now on.
+
+        It goes with its row, but no farther than what is in view when these rows answer another question; where its
+        row is gone it takes the one in its place.
+        """
+        if self._question == "open":
+            return cursor_row, followed
+        is_anew, self._question = self._question == "answered", "settled"
+        row = self.row(cursor_row)
+        found = None if followed is None else self._find(followed, in_view if is_anew else None)
+        if found is not None:
+            return found, followed
+        if row is not None and (followed is None or is_anew or not self._asked):
+            return cursor_row, row.key
+        return cursor_row, followed
+
+    def _find(self, key: str, in_view: range | None) -> int | None:
+        """The index of the row with `key`: one of those in view, or in a fresh page."""
+        if in_view is not None:
+            seen = ((index, self.row(index)) for index in in_view if index < self.row_count)
+            return next((index for index, row in seen if row is not None and row.key == key), None)
         for page in self._fresh:
             for place, row in enumerate(self._rows.get(page, ())):
                 if row is not None and row.key == key:
                     return page * PAGE_ROWS + place
         return None
-
-    @property
-    def waiting(self) -> bool:
-        """Whether an answer is under way."""
-        return bool(self._asked)

@@ -288,7 +288,7 @@ class RunsScreen(OpensFromRuns):
         if message.text != self.filter_text:
             self.filter_text = message.text
             self._forget_pages()
-            self._table.invalidate(ask=False)
+            self._table.begin_anew()
             self.on_page_arrived(PageArrived(self._query_no, message.table_page))
         await self.release()
 
@@ -349,7 +349,7 @@ class RunsScreen(OpensFromRuns):
         self._forget_pages()
         self._show_title()
         if self._table.row_count and not self._table.scroll_offset.y:
-            self._table.invalidate(ask=False)
+            self._table.begin_anew()
             asking = runs_asking.asking_for_page(
                 self._query_no, self.view, 0, runs_asking.glance_rows(self._table), self._book.asked
             )

@@ -180,11 +180,14 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._refresh_rows(*changed)
         self.call_after_refresh(self._request_pages)
 
-    def invalidate(self, *, ask: bool = True) -> None:
+    def invalidate(self) -> None:
         """The data changed: ask again for what is looked at, and draw the old rows until the answers come."""
         self._pages.expire()
-        if ask:
-            self._request_pages()
+        self._request_pages()
+
+    def begin_anew(self) -> None:
+        """The question changed: whoever says so puts the first rows; until then the old ones are drawn."""
+        self._pages.begin_anew()
 
     def move_cursor(self, row: int) -> None:
         """Put the cursor on the row with this index, or on the nearest there is."""
@@ -340,17 +343,14 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         """After new data: follow the row that had the cursor or, when it is gone, take the one in its place."""
         if self._followed_key is not None and self.cursor_key == self._followed_key == self._announced_key:
             return
-        found = None if self._followed_key is None else self._pages.find(self._followed_key)
-        if found is not None and found != self._cursor_row:
-            before, self._cursor_row = self._cursor_row, found
+        before, last_top = self._cursor_row, max(0, self._pages.row_count - self._visible_rows)
+        in_view = range(top := min(self.scroll_offset.y, last_top), top + self._visible_rows)
+        self._cursor_row, self._followed_key = self._pages.settle(before, self._followed_key, in_view)
+        if self._cursor_row != before:
             if self.scroll_offset.y:
-                self.scroll_to(y=self.scroll_offset.y + found - before, animate=False, force=True)
+                self.scroll_to(y=self.scroll_offset.y + self._cursor_row - before, animate=False, force=True)
             self._scroll_to_cursor()
-            self._refresh_rows(before, found)
-        elif found is None and not self._pages.waiting and self.cursor_key is not None:
-            self._followed_key = self.cursor_key
-        if self._followed_key is None:
-            self._followed_key = self.cursor_key
+            self._refresh_rows(before, self._cursor_row)
         self._announce()
 
     def _announce(self) -> None:
