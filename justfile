@@ -11,7 +11,7 @@ check: style types (test "-m 'not slow'")
 
 # Run the tests; arguments go to pytest
 test *ARGS:
-    uv run pytest -n 4 {{ ARGS }}
+    uv run pytest -n 4 --maxschedchunk 4 {{ ARGS }}  # as a rule xdist hands out a sixteenth of all tests at once
 
 # Everything that must hold before a change lands: what `just check` does, and the tests that take longer
 ci: style types-and-tests

@@ -42,7 +42,7 @@ def test_the_command_prints_and_encodes_it(home: Home) -> None:
     wait_until(lambda: all(row.metric is not None for row in client.runs().rows))
     shown = home.footplate("diff", "r2", "r1").stdout
     assert shown.splitlines()[0].split() == ["r2", "r1"]
-    assert "1 equal params are not shown" in shown
+    assert "1 equal param is not shown" in shown
     assert "opt" in home.footplate("diff", "--all", "r1", "r2").stdout
     assert "(+1)" in shown
     found = json.loads(home.footplate("diff", "--json", "r1", "r2", "r3").stdout)

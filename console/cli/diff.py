@@ -81,7 +81,7 @@ def print_sides(sides: Sides, *, everything: bool) -> None:
         lines.append([f"{title} best", *map_values(metric.bests)])
     output.print_cells(lines, [("", "<", WIDEST)] * (len(runs) + 1))
     if equal_count and not everything:
-        print(f"{equal_count} equal params are not shown: --all")
+        print(f"{equal_count} equal param{'s are' if equal_count != 1 else ' is'} not shown: --all")
 
 
 def map_values(values: Sequence[float | None]) -> list[str]:

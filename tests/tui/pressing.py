@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ SIZE_VARIABLES: Final = ("COLUMNS", "LINES")
 CALM_S: Final = 0.25
 SETTLED_S: Final = 0.15
 PAINTED_S: Final = 0.1
+CLEAR_UPS: Final = 12
 READ_IT: Final = "f11"
 CLEAR_UP: Final = "f12"
 SENT: Final = {
@@ -147,6 +149,11 @@ class Stage(Terminal):
 
     def return_to_base(self) -> None:
         """Without notices, with the box as it was."""
+        for _ in range(CLEAR_UPS - 1):
+            self.press(CLEAR_UP)  # once more where a notice came behind the key
+            with contextlib.suppress(AssertionError):
+                self.read_until(at_base, WAIT_S / CLEAR_UPS)  # type: ignore[arg-type]
+                return
         self.press(CLEAR_UP)
         self.until(at_base)
 

@@ -236,28 +236,6 @@ def test_old_rows_stay_until_the_new_ones_come() -> None:
     on_screen(names(500), check)
 
 
-@pytest.mark.parametrize("first_rows", [12, 256])
-@pytest.mark.parametrize(("place", "row"), [(3, 3), (40, 2)], ids=["in view", "farther down"])
-def test_another_question_moves_the_cursor_alike_however_many_rows_come_first(
-    first_rows: int, place: int, row: int
-) -> None:
-    """With its row where that stays in view, else it keeps its place."""
-
-    async def check(app: TableApp, pilot: Pilot[None]) -> None:
-        await press(pilot, "j", "j")
-        app.table.begin_anew()
-        app.keys = [key for key in app.keys[:80] if key != "r2"]
-        app.keys.insert(place, "r2")
-        app.table.set_row_count(80)
-        assert app.table.cursor_key == "r2", "until rows come"
-        app.answer(0, first_rows)
-        await settle(pilot)
-        assert app.table.cursor_row == row
-        assert app.table.scroll_offset.y == 0
-
-    on_screen(names(500), check)
-
-
 def test_single_rows_can_be_replaced() -> None:
     async def check(app: TableApp, pilot: Pilot[None]) -> None:
         app.table.put_page(2, [TableRow("r2", (Cell("r2"), Cell("changed")))])

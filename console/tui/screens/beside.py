@@ -113,8 +113,9 @@ class BesideScreen(FootplateScreen):
         table.put_page(0, rows)
         equal_count = sum(not line.differs for line in sides.params)
         differing = f"  {len(sides.params) - equal_count} of {len(sides.params)} params differ"
-        shown = f"{key_for('beside.equal_params')} {'hides' if self._with_equal else 'shows'} them"
-        note = f"{equal_count} equal params, {shown}" if equal_count else ""
+        words, them = ("param is equal", "it") if equal_count == 1 else ("params are equal", "them")
+        shown = f"{key_for('beside.equal_params')} {'hides' if self._with_equal else 'shows'} {them}"
+        note = f"{equal_count} {words}, {shown}" if equal_count else ""
         title = Content.assemble("Side by side", (differing, MUTED))
         self.query_one("#beside-rule", Rule).set_title(title, note)
 
