@@ -24,12 +24,13 @@ def text_of(screen: Screen[Any]) -> str:
 def show(text: str, descriptor: int, stream: TextIO) -> None:
     """Write it, and wait for a key that leaves; ends also when the terminal goes away. Raises OSError."""
     encoding = stream.encoding or "ascii"
-    # A locale that knows no "▶" shows a question mark in its place.
-    stream.write(text.encode(encoding, "replace").decode(encoding) + f"\n\n{HINT}\n")
-    stream.flush()
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setcbreak(descriptor)
+        # Before the hint is there, and without dropping what was typed: a quick key must count.
+        tty.setcbreak(descriptor, termios.TCSADRAIN)
+        # A locale that knows no "▶" shows a question mark in its place.
+        stream.write(text.encode(encoding, "replace").decode(encoding) + f"\n\n{HINT}\n")
+        stream.flush()
         while (key := os.read(descriptor, 1)) and key[0] not in LEAVING:
             pass
     finally:

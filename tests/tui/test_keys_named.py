@@ -85,7 +85,7 @@ def test_the_names_are_those_of_the_chosen_keys_and_of_the_first_of_several() ->
         (("equals_sign",), ("<app.pause> paused",)),
         (("b",), ("mark two runs with <runs.mark>, then <runs.beside>",)),
         (("space", "space"), ("<runs.beside> side by side",)),
-        (("down", "down", "space", "space", "b"), ("<beside.equal.params> shows them",)),
+        (("down", "down", "space", "space", "b"), ("<beside.equal.params> shows it",)),
         (("slash", *"no such", "enter"), ("<runs.back> clears",)),
         ((*TO_R218, "R"), ("<runs.stop> stops it",)),
         ((*TO_R218, "x"), ("<confirm.accept> stop it", "<confirm.decline>")),
