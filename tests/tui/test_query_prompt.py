@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from console.client import DaemonRefused
 from console.run_columns import table_page
 from console.run_queries import Completion
@@ -16,9 +18,11 @@ from tests.tui.stand_in import StandIn, example_box
 from tests.tui.test_acts import paste
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
     from console.protocol import RunPage
+    from tests.tui.pilots import WatchedApp
+    from tests.tui.stand_in import Box
 
 HOSTILE = "[/foo]\x1b]0;x\x07" + "k" * 90
 
@@ -236,33 +240,37 @@ def test_an_answer_grows_old() -> None:
     asyncio.run(drive())
 
 
-def test_an_answer_of_another_order_does_not_count() -> None:
+def change_the_order(app: WatchedApp, _box: Box) -> None:
+    app._runs_screen._set_sort("name", descending=False)
+
+
+def answer_again(_app: WatchedApp, box: Box) -> None:
+    box.refusal = None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "meanwhile", "asked"),
+    [
+        (None, change_the_order, ("vit", "name", False)),
+        (DaemonRefused("the index is busy", "try again", 503, {}), answer_again, ("vit", "started", True)),
+    ],
+    ids=["of another order", "failed"],
+)
+def test_an_answer_that_does_not_count_is_asked_for_again(
+    refusal: DaemonRefused | None, meanwhile: Callable[[WatchedApp, Box], None], asked: tuple[str, str, bool]
+) -> None:
     async def drive() -> None:
         box = example_box()
         async with opened(box, size=(120, 40), monotonic=Clock()) as (app, pilot):
             await press(pilot, "slash")
+            box.refusal = refusal
             typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
             await settle(pilot)
-            app._runs_screen._set_sort("name", descending=False)
+            meanwhile(app, box)
+            box.run_queries.clear()
             app.screen.query_one(PromptInput).action_keep_filter()
             await settle(pilot)
-            assert ("vit", "name", False) in box.run_queries
-            assert "Runs 5 of 32  /vit" in screen_text(app)
-
-    asyncio.run(drive())
-
-
-def test_a_question_that_failed_is_asked_again() -> None:
-    async def drive() -> None:
-        box = example_box()
-        async with opened(box, size=(120, 40), monotonic=Clock()) as (app, pilot):
-            await press(pilot, "slash")
-            box.refusal = DaemonRefused("the index is busy", "try again", 503, {})
-            typed_without_a_pause(app.screen.query_one(QueryPrompt), "vit")
-            await settle(pilot)
-            box.refusal = None
-            app.screen.query_one(PromptInput).action_keep_filter()
-            await settle(pilot)
+            assert asked in box.run_queries
             assert "Runs 5 of 32  /vit" in screen_text(app)
 
     asyncio.run(drive())

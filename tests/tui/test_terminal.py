@@ -109,6 +109,12 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
     assert "needs a terminal" in done.stderr.replace("need a", "needs a")
 
 
+def printed_by(code: str) -> str:
+    """What a fresh interpreter says."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
 def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
     heavy = (
         "duckdb polars numpy pydantic sqlmodel sqlalchemy lightgbm pynvml watchdog click orjson starlette psutil http"
@@ -118,8 +124,7 @@ def test_nothing_heavy_is_imported_before_the_first_frame() -> None:
         f"print(sorted(set({heavy.split()}) & set(sys.modules)), "
         "sorted(m for m in sys.modules if m.startswith(('console.daemon', 'console.jobs', 'store.'))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[] ['store.paths']"
+    assert printed_by(code) == "[] ['store.paths']"
 
 
 def test_what_answers_and_keys_need_is_imported_after_the_first_frame() -> None:
@@ -132,8 +137,7 @@ def test_what_answers_and_keys_need_is_imported_after_the_first_frame() -> None:
         "import sys, console.tui.app, console.opening, console.tui.memory; "
         f"print(sorted(set({later.split()}) & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
 
 
 def test_no_dataclass_is_compiled_before_the_first_frame() -> None:
@@ -144,14 +148,12 @@ def test_no_dataclass_is_compiled_before_the_first_frame() -> None:
         "made = [k for k in kinds if k.__module__.startswith('console') and '__dataclass_fields__' in vars(k)]\n"
         "print(made)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
 
 
 def test_the_terminal_module_does_not_import_textual() -> None:
     code = "import sys, console.tui.terminal; print('textual' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "False"
+    assert printed_by(code) == "False"
 
 
 def test_slow_lines_get_charts_and_logs_seldom_and_count_no_seconds() -> None:
