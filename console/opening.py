@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from console import config, remembered
-from console.tui import terminal
+from console.tui import early_frame, terminal
+from console.tui.memory import Memory
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def open_console(arguments: Sequence[str] = (), host: str | None = None) -> int:
     """The console of this box or of `host`, where the terminal can show it; returns the exit code."""
-    from console.__main__ import fail
+    from console.__main__ import EXIT_INTERRUPTED, fail
 
     loaded = config.load(os.environ)
     settings = wished(loaded, arguments)
@@ -34,7 +35,10 @@ def open_console(arguments: Sequence[str] = (), host: str | None = None) -> int:
     problem = prepare_home()
     if problem:
         return fail(problem)
-    return show(profile, loaded, settings, os.uname().nodename, fresh=fresh)
+    try:
+        return show(profile, loaded, settings, os.uname().nodename, fresh=fresh)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def open_elsewhere(profile: TerminalProfile, loaded: Loaded, settings: Settings, host: str, *, fresh: bool) -> int:
@@ -68,25 +72,27 @@ def show(
     """Take the screen."""
     profile = terminal.adjusted(profile, settings)
     terminal.apply_environment(profile, os.environ)
-    gc.disable()  # until the first frame: all that is made before it stays, and collecting takes a tenth of its time
-    from console.tui.put_off import put_off
-
-    with put_off():
-        import textual.app  # noqa: F401
-    from console.tui import actions
-
-    suspect = not actions.rebind(settings.keys) or loaded.is_suspect
-    from console.tui.app import run_tui
-    from console.tui.memory import Memory
-
     kept = Memory(remembered.path_for(host), writes=not settings.readonly, fresh=fresh)
-    return run_tui(
-        client_factory=client_factory,
-        profile=profile,
-        settings=settings,
-        suspect=loaded if suspect else None,
-        kept=kept,
-    )
+    early = early_frame.of(profile, settings, kept.kept)
+    with early.shown():
+        gc.disable()  # until the first frame: what is made before it stays, and collecting takes a tenth of its time
+        from console.tui.put_off import put_off
+
+        with put_off():
+            import textual.app  # noqa: F401
+        from console.tui import actions
+
+        suspect = not actions.rebind(settings.keys) or loaded.is_suspect
+        from console.tui.app import run_tui
+
+        return run_tui(
+            client_factory=client_factory,
+            profile=profile,
+            settings=settings,
+            suspect=loaded if suspect else None,
+            kept=kept,
+            early=early,
+        )
 
 
 def wished(loaded: Loaded, arguments: Sequence[str]) -> Settings:

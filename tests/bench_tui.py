@@ -126,18 +126,31 @@ def label_on_line(home: Home, row: int, **query: object) -> str:
 def start_up(home: Home) -> list[Line]:
     """The first frame and the first rows, in turn with the smallest Textual program."""
     newest = label_on_line(home, VISIBLE_ROWS - 1)
-    ours, bare = [], []
+    leave_a_frame(home)
+    ours, anew, bare = [], [], []
     for _ in range(REPEATS):
         ours.append(first_frame_ms([FOOTPLATE], home, "Triage", "2", newest))
+        # One that only looks finds no frame that was kept for it, as the very first does.
+        anew.append(first_frame_ms([FOOTPLATE, "--readonly"], home, "Triage", "2", newest))
         bare.append(first_frame_ms([sys.executable, "-I", "-c", BARE_APP], home, "hello")[0])
     beside = f"bare Textual program {statistics.median(bare):.0f} ms"
-    painted = [pair[0] for pair in ours]
+    rows = "rows of the table on the screen, by `2` at the first frame"
     return [
-        Line("first painted frame", painted, "<= 300", beside),
-        Line(
-            "rows of the table on the screen, by `2` at the first frame", [pair[1] for pair in ours], "<= 800", beside
-        ),
+        Line("first painted frame, as the last console left it", [pair[0] for pair in ours], "<= 300", beside),
+        Line("first painted frame of Textual", [pair[0] for pair in anew], "<= 300", beside),
+        Line(rows, [pair[1] for pair in ours], "<= 800", beside),
+        Line(f"{rows} of Textual", [pair[1] for pair in anew], "<= 800", beside),
     ]
+
+
+def leave_a_frame(home: Home) -> None:
+    """Open a console and leave it, so that the next ones have a first frame that was kept."""
+    terminal = RawTerminal([FOOTPLATE], home.environment(TERM="xterm-256color", COLORTERM="truecolor"))
+    terminal.until("Triage")
+    terminal.read_for(2.0)
+    terminal.type("q")
+    terminal.wait()
+    terminal.close()
 
 
 def pages(terminal: RawTerminal, newest_no: int, count: int) -> list[float]:

@@ -26,8 +26,8 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FOOTPLATE = os.path.join(os.path.dirname(sys.executable), "footplate")
 WAIT_S = 60.0
 """How long a test waits for something that takes milliseconds on a quiet machine."""
-HIDING_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH")
-"""Set on some build machines, where they would hide what users meet."""
+HIDING_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH", "COLUMNS", "LINES")
+"""Set on some build machines and by what spreads tests over cores, where they would hide what users meet."""
 
 
 @dataclass(frozen=True)

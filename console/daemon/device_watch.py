@@ -86,9 +86,9 @@ class DeviceWatch:
         if wait and self._sampler.pid is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._sampler.heard.wait(), FIRST_LINE_S)
-        now_s = time.monotonic()
         cards = self._cards()
         await asyncio.to_thread(self._learn_labels, cards)
+        now_s = time.monotonic()
         return {
             "cpu_percent": host.cpu_percent,
             "cpu_count": host.cpu_count,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from console.config import Loaded, Settings
     from console.tui.courier import ClientFactory
+    from console.tui.early_frame import EarlyFrame
     from console.tui.memory import Memory
     from console.tui.screens.runs import RunsScreen
 
@@ -77,11 +78,13 @@ class FootplateApp(GuardedApp):
         suspect: Loaded | None = None,
         opens_runs: bool = False,
         kept: Memory | None = None,
+        early: EarlyFrame | None = None,
     ) -> None:
         """`opens_runs`: begin with the table of runs, as with a filter. `suspect`: the configuration when something in
         it could not be used, to say so once there is a picture. `kept`: what the last console left behind, and where to
-        keep this one; None to come and go without a trace."""
-        super().__init__()
+        keep this one; None to come and go without a trace. `early`: the frame that may be on the terminal already."""
+        self.early_frame = early
+        super().__init__(early.driver_class if early is not None else None)
         self._memory = kept
         self._content: dict[str, Any] = kept.kept if kept is not None else {}
         self._seconds = 0
@@ -147,6 +150,8 @@ class FootplateApp(GuardedApp):
 
     def _begin(self) -> None:
         """The first frame is painted."""
+        if self.early_frame is not None:
+            self._content["first_frame"] = recalling.first_frame(self, self.early_frame)
         self._collecting.begin()
         self.session.courier.start()
         self._attendance.pressed()
@@ -363,6 +368,7 @@ def run_tui(
     settings: Settings = DEFAULTS,
     suspect: Loaded | None = None,
     kept: Memory | None = None,
+    early: EarlyFrame | None = None,
 ) -> int:
     """Show the screens until the person quits; returns the exit code. `terminal.apply_environment` comes before the
     import of this module."""
@@ -382,6 +388,7 @@ def run_tui(
         settings=settings,
         suspect=suspect,
         kept=kept,
+        early=early,
     )
     app.paint_for_terminal()
     sys.setswitchinterval(SWITCH_S)

@@ -40,6 +40,10 @@ def heeded(settle: Callable[[], None], leave: Callable[[], None]) -> Iterator[No
         try:
             asyncio.get_running_loop().call_soon_threadsafe(leave)
         except RuntimeError:
+            # Not even begun: whoever heeded it until now knows what is on the terminal.
+            earlier = before[signal.SIGTERM]
+            if callable(earlier):
+                earlier(number, None)
             end_by(number)
 
     before = {

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
+    from textual.driver import Driver
     from textual.filter import LineFilter
 
     from console.tui.screens.base import FootplateScreen
@@ -37,8 +38,9 @@ class GuardedApp(App[int]):
     session: Session
     _in_256_colours: LineFilter | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        """`driver_class`: how the terminal is taken, None for Textual's own way."""
+        super().__init__(driver_class)
         self._held_keys = HeldKeys(self)
 
     def paint_for_terminal(self) -> None:

@@ -18,6 +18,10 @@ MARKS_MAX: Final = 200
 TEXT_MAX_CHARACTERS: Final = 20_000
 
 
+ALWAYS_KEPT: Final = ("drafts", "first_frame")
+"""What comes back even when nothing else is to."""
+
+
 class Memory:
     """Reads the file at once and writes it when what is offered differs; belongs to the event loop."""
 
@@ -29,7 +33,7 @@ class Memory:
         self._saved: dict[str, Json] = found.content
         self._writer: threading.Thread | None = None
         self.problem = found.problem
-        self.kept = {"drafts": found.content.get("drafts")} if fresh else dict(found.content)
+        self.kept = {name: found.content.get(name) for name in ALWAYS_KEPT} if fresh else dict(found.content)
         """As it was found, checked by nobody: `text`, `number` and `texts` take what is right."""
 
     def offer(self, content: dict[str, Json]) -> None:

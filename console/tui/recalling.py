@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from console.tui import memory
 from console.tui.messages import RunRecalled
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from console.client import Client
     from console.protocol import Json
     from console.tui.app import FootplateApp
+    from console.tui.early_frame import EarlyFrame
+
+
+HOME: Final = "\x1b[H"
+"""The cursor goes to the first cell (CUP of ECMA-48)."""
 
 
 def content_of(app: FootplateApp, before: Mapping[str, Any]) -> dict[str, Json]:
@@ -31,7 +36,18 @@ def content_of(app: FootplateApp, before: Mapping[str, Any]) -> dict[str, Json]:
         "screens": screens,
         "drafts": drafts,
         "theme": app.theme_kept,
+        "first_frame": memory.table(before, "first_frame"),
     }
+
+
+def first_frame(app: FootplateApp, early: EarlyFrame) -> dict[str, Json]:
+    """What is to be kept of the first frame, which is on the terminal now."""
+
+    def paint() -> str:
+        # Not by a full update: that would forget what is still to be painted.
+        return HOME + "\r\n".join(strip.render(app.console) for strip in app.screen._compositor.render_strips())
+
+    return early.kept_after(paint, app.size)
 
 
 def reopen(app: FootplateApp, kept: dict[str, Any]) -> None:

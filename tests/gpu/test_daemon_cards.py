@@ -6,6 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from console import devices
 from console.daemon.sampler_keeping import STALLED_AFTER_S
 from tests.gpu.driver import GIB
@@ -40,7 +42,8 @@ def test_the_daemon_says_what_hangs_and_all_else_goes_on(driver: Driver, home: H
     os.kill(sampler, signal.SIGSTOP)
     found = wait_until(lambda: (look := devices.devices(client)).stalled_s is not None and look)
     assert found.gpus[2].utilization_percent == 88
-    assert found.age_s >= STALLED_AFTER_S
+    assert found.stalled_s > STALLED_AFTER_S
+    assert found.age_s == pytest.approx(found.stalled_s, abs=1)
     assert found.memory_used_bytes is not None
     assert "sampler stalled" in home.footplate("gpus").stdout
     os.kill(sampler, signal.SIGCONT)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PROJECT: Final = str(Path(__file__).parents[2])
 WAIT_S: Final = 60.0
-SIZE_VARIABLES: Final = ("COLUMNS", "LINES")
 CALM_S: Final = 0.25
 SETTLED_S: Final = 0.15
 PAINTED_S: Final = 0.1
@@ -70,7 +69,7 @@ class Stage(Terminal):
     def __init__(self, size: tuple[int, int], folder: Path, *options: str, **environment: str) -> None:
         self.heard_path, self.trace_path = folder / "heard", folder / "trace"
         files = ("--heard", str(self.heard_path), "--trace", str(self.trace_path))
-        kept = {name: value for name, value in os.environ.items() if name not in (*HIDING_VARIABLES, *SIZE_VARIABLES)}
+        kept = {name: value for name, value in os.environ.items() if name not in HIDING_VARIABLES}
         own = {"FOOTPLATE_HOME": str(folder / "home"), "XDG_CONFIG_HOME": str(folder / "config"), "TZ": "UTC"}
         shell = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "FOOTPLATE_ACTOR": "ana"}
         argv = [sys.executable, "-m", "tests.tui.stage", "--box", "full", *files, *options]

@@ -179,7 +179,7 @@ def test_nothing_is_written_while_nothing_changes_and_never_by_one_that_only_loo
     kept.offer({"screen": "runs"})
     kept.settle({"screen": "runs"})
     assert os.stat(path).st_ino == before
-    assert Memory(path, fresh=True).kept == {"drafts": None}
+    assert Memory(path, fresh=True).kept == {"drafts": None, "first_frame": None}
 
 
 def test_what_is_kept_is_bounded_and_a_link_is_not_followed(tmp_path: Path) -> None:
