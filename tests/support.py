@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -171,12 +173,16 @@ class Home:
         wait_until(lambda: not self.is_locked())
 
     def kill_daemon(self) -> None:
-        """kill -9, and wait until it is gone."""
+        """kill -9, and wait until it is gone: all its threads, the last of which lets go of its sockets."""
         pid = self.daemon_pid()
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-            wait_until(lambda: self.daemon_pid() != pid)
+                descriptor = os.pidfd_open(pid)
+                try:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    assert select.select([descriptor], [], [], WAIT_S)[0]
+                finally:
+                    os.close(descriptor)
 
     def write_run(self, run: PastRun) -> str:
         """A run directory as a supervisor leaves it; a daemon that starts afterwards indexes it. Returns the id."""

@@ -63,6 +63,8 @@ KINDS: Final[dict[str, Kind]] = {
 }
 PARAM: Final = Kind("", 2, 20)
 METRIC: Final = Kind("", 6, 8, right=True)
+LOOKED_AT_CELLS: Final = 64
+"""A text that is longer is taken to be so long."""
 TITLE_MAX_CELLS: Final = 14
 """A column is no wider than that for the sake of its title."""
 
@@ -99,6 +101,23 @@ def arrange(
     width_cells: int, chosen: Sequence[str] | None, names: Sequence[str], seen: Mapping[str, Contents], sort: str = ""
 ) -> tuple[TableColumn, ...]:
     """The columns in the order in which they are drawn; `names` are candidates, `sort` is what rows are sorted by."""
+    columns = arranged(width_cells, chosen, names, seen, sort)
+    name = next(column for column in columns if column.key == "name")
+    needed = seen.get("name", NOTHING_SEEN).width_cells
+    # What names leave of a wide line stays at its end: figures far from their names are hard to follow.
+    if not 0 < needed < LOOKED_AT_CELLS or not has_params(columns, chosen):
+        return columns
+    spare = width_cells - GUTTER_CELLS - sum(column.width_cells + GAP_CELLS for column in columns) + GAP_CELLS
+    if spare < 0:
+        return columns
+    whole = name._replace(width_cells=max(name.width_cells, min(needed, name.width_cells + spare)), flexible=False)
+    return tuple(whole if column is name else column for column in columns)
+
+
+def arranged(
+    width_cells: int, chosen: Sequence[str] | None, names: Sequence[str], seen: Mapping[str, Contents], sort: str
+) -> tuple[TableColumn, ...]:
+    """The columns with a name that takes what the others leave."""
     made = {name: column_of(name, place, seen.get(name, NOTHING_SEEN)) for place, name in enumerate(names)}
     if "state" not in made:
         # A click on the glyphs sorts by what they stand for.
@@ -197,7 +216,7 @@ def seen_in(name: str, rows: Sequence[RunRow], values: Sequence[Value] | None, b
 def contents(found: Sequence[str], before: Contents = NOTHING_SEEN) -> Contents:
     """What was seen in a column, with what was seen before."""
     texts = set(found) - {"-", ""}
-    width = max((cell_width(text[:64]) for text in texts), default=0)
+    width = max((cell_width(text[:LOOKED_AT_CELLS]) for text in texts), default=0)
     return Contents(max(width, before.width_cells), before.numeric and all(map(is_number, texts)))
 
 

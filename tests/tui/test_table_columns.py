@@ -68,6 +68,26 @@ def test_chosen_columns_stand_in_the_order_of_the_choice() -> None:
     assert by_key["param:model"].align == "left"
 
 
+@pytest.mark.parametrize(
+    ("width_cells", "chosen", "longest", "name_cells"),
+    [
+        (200, ("param:lr", "metric"), 12, 14),  # no less than its least
+        (200, ("param:lr", "metric"), 40, 40),
+        (60, ("param:lr", "metric"), 40, 60 - 3 - 1 - 1 - 5 - 1 - 1 - 4 - 1 - 8),  # what there is
+        (200, ("metric",), 12, 200 - 3 - 1 - 1 - 5 - 1 - 1 - 8),  # params stand in it, as they have no columns
+        (200, ("param:lr", "metric"), 64, 200 - 3 - 1 - 1 - 5 - 1 - 1 - 4 - 1 - 8),  # how long it is nobody knows
+        (200, None, 12, 14),
+    ],
+)
+def test_a_name_takes_no_more_of_a_wide_line_than_it_needs(
+    width_cells: int, chosen: tuple[str, ...] | None, longest: int, name_cells: int
+) -> None:
+    seen = SEEN | {"name": Contents(longest, numeric=False)}
+    columns = arrange(width_cells, chosen, candidates(chosen, DIFFERING, imported=False), seen)
+    widths = {columns[slot.column].key: slot.width_cells for slot in lay_out(columns, width_cells).slots}
+    assert widths["name"] == name_cells
+
+
 def test_a_column_is_as_wide_as_what_was_seen_and_does_not_shrink() -> None:
     first = contents(["12", "-", "1e-3"])
     assert first == Contents(4, numeric=True)
