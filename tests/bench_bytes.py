@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 SIZE: Final = (120, 40)
 OVER_SSH: Final = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}
 SETTLE_S: Final = 8.0
-REST_LOAD: Final = 0.2
-"""Of a machine on which nothing happens; it shows half of one as a change."""
-REST_MAX_S: Final = 180.0
+REST_LOAD: Final = 0.02
+"""Of a machine on which nothing happens. Triage shows a load until it is wrong by half of one, so that what is left to
+fall must be next to nothing."""
+REST_MAX_S: Final = 300.0
 """On a machine that others use it never comes to that."""
 KEYS: Final = 60
 LIVE_RUNS: Final = 20
