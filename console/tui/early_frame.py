@@ -33,6 +33,8 @@ NO_CURSOR: Final = "\x1b[?25l"
 LEAVE: Final = "\x1b[?1049l\x1b[?25h"
 TEXT_MAX_CHARACTERS: Final = 1 << 17
 """Many times what the largest terminals take."""
+SOURCES: Final = (".py", ".tcss")
+"""Ends of the names of files that decide what is painted."""
 NO_KEY: Final = b"\0"
 """Where no key has a meaning of the terminal (_POSIX_VDISABLE)."""
 COUNTED: Final = (
@@ -72,13 +74,19 @@ def of(profile: TerminalProfile, settings: Settings, kept: Mapping[str, Any]) ->
         (name, value) for name, value in environment.items() if name in COUNTED or name.startswith(TEXTUAL)
     )
     here = os.path.dirname(os.path.abspath(__file__))
-    # A folder's time changes with an update that keeps the version, as in a checkout.
-    changed = [os.stat(os.path.join(here, folder)).st_mtime_ns for folder in (".", "screens", "widgets")]
+    # An update may keep the version, as in a checkout.
+    changed = max(newest_change_ns(os.path.join(here, folder)) for folder in (".", "screens", "widgets"))
     theme = sorted(memory.table(kept, "theme").items())
     painted_for = repr((VERSION, changed, tuple(size), counted, profile, settings, theme))
     # A thin line would have to carry it a second time.
     wanted = not profile.slow and OTHER_DRIVER not in environment
     return EarlyFrame(read(kept), painted_for if wanted else "", size)
+
+
+def newest_change_ns(folder: str) -> int:
+    """When a source file of a folder was changed last; bytecode that Python leaves there does not count."""
+    with os.scandir(folder) as entries:
+        return max((each.stat().st_mtime_ns for each in entries if each.name.endswith(SOURCES)), default=0)
 
 
 class EarlyFrame:

@@ -167,6 +167,16 @@ def test_whoever_ends_it_before_textual_gets_the_terminal_back(home: Home, endin
     terminal.close()
 
 
+def test_a_changed_source_counts_and_bytecode_does_not(tmp_path: Path) -> None:
+    (tmp_path / "line.py").touch()
+    first = early_frame.newest_change_ns(str(tmp_path))
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "line.pyc").touch()
+    assert early_frame.newest_change_ns(str(tmp_path)) == first
+    os.utime(tmp_path / "line.py", ns=(first + 10**9, first + 10**9))
+    assert early_frame.newest_change_ns(str(tmp_path)) == first + 10**9
+
+
 def test_without_a_terminal_there_is_nothing_to_show(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
         early = EarlyFrame(Kept("this", "a frame"), "this", (120, 40), file.fileno())
