@@ -83,8 +83,7 @@ class FootplateApp(GuardedApp):
         """`opens_runs`: begin with the table of runs, as with a filter. `suspect`: the configuration when something in
         it could not be used, to say so once there is a picture. `kept`: what the last console left behind, and where to
         keep this one; None to come and go without a trace. `early`: the frame that may be on the terminal already."""
-        self.early_frame = early
-        super().__init__(early.driver_class if early is not None else None)
+        super().__init__(early)
         self._memory = kept
         self._content: dict[str, Any] = kept.kept if kept is not None else {}
         self._seconds = 0
@@ -98,6 +97,7 @@ class FootplateApp(GuardedApp):
         if kept is not None:
             self.session.drafts.update(memory.drafts(kept.kept))
         self._complaint = ("", -REPEATED_NOTICE_S)
+        self._feed = self.session.feed("runs", self)
 
     def get_default_screen(self) -> Screen[Any]:
         """What wants a person, or the table of runs; it lies below all others."""
@@ -142,7 +142,6 @@ class FootplateApp(GuardedApp):
         """Start the threads once there is something to show their answers."""
         session = self.session
         self._status_pace = Pace(self, session.profile.status_interval_s, self._ask_status, session.monotonic)
-        self._feed = session.feed("runs", self)
         self._attendance = Attendance(session, self)
         self._collecting = Collecting(session.monotonic)
         self.set_interval(1.0, self._count_seconds)
@@ -150,6 +149,8 @@ class FootplateApp(GuardedApp):
 
     def _begin(self) -> None:
         """The first frame is painted."""
+        if self.has_to_leave_now():
+            return
         if self.early_frame is not None:
             self._content["first_frame"] = recalling.first_frame(self, self.early_frame)
         self._collecting.begin()
@@ -392,6 +393,8 @@ def run_tui(
     )
     app.paint_for_terminal()
     sys.setswitchinterval(SWITCH_S)
-    with endings.heeded(app.settle_memory, app.exit):
+    with endings.heeded(app.settle_memory, app.leave):
+        if early is not None:
+            early.heed_interrupt()
         app.run(mouse=settings.mouse)
     return app.return_code or 0

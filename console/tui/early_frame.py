@@ -85,21 +85,30 @@ def of(profile: TerminalProfile, settings: Settings, kept: Mapping[str, Any]) ->
 
 def newest_change_ns(folder: str) -> int:
     """When a source file of a folder was changed last; bytecode that Python leaves there does not count."""
+    newest = 0
     with os.scandir(folder) as entries:
-        return max((each.stat().st_mtime_ns for each in entries if each.name.endswith(SOURCES)), default=0)
+        for each in entries:
+            # Editors keep links there that lead nowhere.
+            with contextlib.suppress(OSError):
+                newest = max(newest, each.stat().st_mtime_ns if each.name.endswith(SOURCES) else 0)
+    return newest
 
 
 class EarlyFrame:
     """Shows the frame, if it was painted for what is at hand, until Textual takes the terminal over."""
 
-    def __init__(self, kept: Kept, painted_for: str, size: tuple[int, int], descriptor: int = 2) -> None:
+    def __init__(
+        self, kept: Kept, painted_for: str, size: tuple[int, int], descriptor: int = 2, keys_from: int = 0
+    ) -> None:
         """`painted_for`: what is at hand, empty to show and keep nothing; `size`: columns and rows; `descriptor`: where
-        Textual draws."""
+        Textual draws; `keys_from`: where it reads, which may be another terminal."""
         self._kept = kept
         self._painted_for = painted_for
         self._size = tuple(size)
         self._descriptor = descriptor
+        self._keys_from = keys_from
         self._before: list[Any] | None = None
+        self._interrupted = False
         self.is_shown = False
 
     @property
@@ -125,15 +134,30 @@ class EarlyFrame:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        """Within it the frame may be seen; at the end the terminal is as before, unless it was taken over."""
-        heeded = signal.signal(signal.SIGTERM, self._terminate)
+        """Within it the frame may be seen; at the end the terminal is as before, unless it was taken over. Raises
+        KeyboardInterrupt."""
+        before = {number: signal.signal(number, self._terminate) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         try:
             if self.is_true:
                 self._show()
             yield
+        except BaseException as error:
+            # Python turns an interrupt within a class body into something else.
+            if self._interrupted:
+                raise KeyboardInterrupt from error
+            raise
         finally:
-            self._withdraw()
-            signal.signal(signal.SIGTERM, heeded)
+            self.withdraw()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def heed_interrupt(self) -> None:
+        """Leave `ctrl+c` to Python from now on. Raises KeyboardInterrupt when it was pressed and has come to nothing,
+        as within a callback of an import."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def take_over(self) -> list[Any] | None:
         """It is Textual's terminal from now on; returns how it was set before the frame, None when none was shown."""
@@ -143,24 +167,26 @@ class EarlyFrame:
 
     def _show(self) -> None:
         with contextlib.suppress(termios.error):
-            self._before = termios.tcgetattr(self._descriptor)
-            set_now = termios.tcgetattr(self._descriptor)
+            self._before = termios.tcgetattr(self._keys_from)
+            set_now = termios.tcgetattr(self._keys_from)
             # Keys that are pressed by now wait as they are, and are not seen: what Textual sets, but for ctrl+c.
             set_now[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
             set_now[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
             for stops in (termios.VSUSP, termios.VQUIT):
                 set_now[6][stops] = NO_KEY
             self.is_shown = True
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, set_now)
+            termios.tcsetattr(self._keys_from, termios.TCSANOW, set_now)
             self._write(ENTER + NO_CURSOR + self._kept.text)
 
-    def _withdraw(self) -> None:
+    def withdraw(self) -> None:
+        """Give the terminal back as it was, unless it was taken over."""
         if not self.is_shown:
             return
-        before = self.take_over()
         with contextlib.suppress(termios.error):
             self._write(LEAVE)
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, before or [])
+            termios.tcsetattr(self._keys_from, termios.TCSANOW, self._before or [])
+        # At the end: a signal that comes meanwhile does it again.
+        self.take_over()
 
     def _write(self, text: str) -> None:
         encoding = getattr(sys.__stderr__, "encoding", None) or "ascii"
@@ -170,7 +196,12 @@ class EarlyFrame:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
 
+    def _interrupt(self, _: int, __: Any) -> None:
+        if not self._interrupted:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
     def _terminate(self, number: int, _: Any) -> None:
-        self._withdraw()
+        self.withdraw()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

@@ -28,23 +28,26 @@ def heeded(settle: Callable[[], None], leave: Callable[[], None]) -> Iterator[No
     """Within it, `settle` is called when the terminal is gone, then the process ends; `leave` is called when somebody
     ends it. For the main thread."""
 
-    def hang_up(number: int, _: Any) -> None:
+    def hang_up(_: int, __: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, LAST_WORDS_S)
         # It may come while a screen is being changed; what was kept a second ago stays then.
         with contextlib.suppress(Exception):
             settle()
-        end_by(number)
+        end(signal.SIGHUP)
 
-    def terminate(number: int, _: Any) -> None:
+    def terminate(_: int, __: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, LAST_WORDS_S)
         try:
             asyncio.get_running_loop().call_soon_threadsafe(leave)
         except RuntimeError:
-            # Not even begun: whoever heeded it until now knows what is on the terminal.
-            earlier = before[signal.SIGTERM]
-            if callable(earlier):
-                earlier(number, None)
-            end_by(number)
+            end(signal.SIGTERM)
+
+    def end(number: signal.Signals) -> None:
+        # Whoever heeded it until now knows what is on the terminal when Textual has not even begun.
+        earlier = before[number]
+        if callable(earlier):
+            earlier(number, None)
+        end_by(number)
 
     before = {
         signal.SIGHUP: signal.signal(signal.SIGHUP, hang_up),

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from textual.actions import ActionParseResult
     from textual.dom import DOMNode
-    from textual.driver import Driver
     from textual.filter import LineFilter
 
+    from console.tui.early_frame import EarlyFrame
     from console.tui.screens.base import FootplateScreen
     from console.tui.session import Session
 
@@ -38,10 +38,31 @@ class GuardedApp(App[int]):
     session: Session
     _in_256_colours: LineFilter | None = None
 
-    def __init__(self, driver_class: type[Driver] | None = None) -> None:
-        """`driver_class`: how the terminal is taken, None for Textual's own way."""
-        super().__init__(driver_class)
+    def __init__(self, early: EarlyFrame | None = None) -> None:
+        """`early`: the frame that may be on the terminal already."""
+        self.early_frame = early
+        self._is_whole = self._leaves = False
+        super().__init__(early.driver_class if early is not None else None)
         self._held_keys = HeldKeys(self)
+
+    def leave(self) -> None:
+        """Somebody ends it: exit, but not before the screen is whole, as Textual fails at one that it stops making."""
+        self._leaves = True
+        if self._is_whole:
+            self.exit()
+
+    def has_to_leave_now(self) -> bool:
+        """The screen is whole; exits if that was waited for."""
+        self._is_whole = True
+        if self._leaves:
+            self.exit()
+        return self._leaves
+
+    def _print_error_renderables(self) -> None:
+        # What Textual says before it has taken the terminal would go with the early frame.
+        if self.early_frame is not None:
+            self.early_frame.withdraw()
+        super()._print_error_renderables()
 
     def paint_for_terminal(self) -> None:
         """Where the terminal has 256 colours, choose among them; once, before the first frame."""

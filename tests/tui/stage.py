@@ -138,7 +138,7 @@ def main() -> int:
     threading.excepthook = lambda said: write_trace(asked.trace, said.exc_value or SystemError("no exception"))
     if asked.live:
         threading.Thread(target=keep_telling, args=(heard.box,), daemon=True).start()
-    with endings.heeded(app.settle_memory, app.exit):
+    with endings.heeded(app.settle_memory, app.leave):
         app.run(mouse=not asked.no_mouse)
     return int(app.return_code or 0)
 

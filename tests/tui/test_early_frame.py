@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import sys
 import termios
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -21,10 +22,11 @@ from tests.support import FOOTPLATE
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.support import Home
 
+PROJECT: Final = str(Path(__file__).parents[2])
 HELD = """
 import sys, time
 from console.tui.early_frame import EarlyFrame, Kept
@@ -32,13 +34,48 @@ with EarlyFrame(Kept("this", "a frame"), "this", (120, 40)).shown():
     time.sleep(60)
 """
 """A console that never comes to Textual's first frame."""
+INTERRUPTED: Final = """
+import time
+from console.tui.early_frame import EarlyFrame, Kept
+class Named:
+    def __set_name__(self, owner, name): time.sleep(60)
+class Dropped:
+    def __del__(self): time.sleep(60)
+early = EarlyFrame(Kept("this", "a frame"), "this", (120, 40))
+try:
+    with early.shown():
+        WHERE
+        early.heed_interrupt()
+        print("nobody has pressed it")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+"""Where Python makes something else of `ctrl+c`, or nothing."""
+CHANGED: Final = """
+import os, signal, sys
+from textual.app import App
+from console.tui.screens.triage import TriageScreen
+from console.__main__ import main
+def fail(self): raise ValueError("the cause is here")
+def end(self, session, make=TriageScreen.__init__):
+    make(self, session)
+    os.kill(os.getpid(), signal.SIGTERM)
+CHANGE
+sys.exit(main([]))
+"""
+"""A console in which something happens at a certain moment."""
 
 
 def started(home: Home, *options: str, columns: int = 120, **environment: str) -> Terminal:
     """The console on a terminal whose size it can see at once."""
+    return opened(home, (FOOTPLATE, *options), columns, environment)
+
+
+def opened(home: Home, argv: Sequence[str], columns: int, environment: Mapping[str, str]) -> Terminal:
+    """A program on such a terminal."""
     wanted = home.environment(TERM="xterm-256color", COLORTERM="truecolor", **environment)
     waiting = ["/bin/sh", "-c", 'while [ "$(stty size)" != "40 $1" ]; do :; done; shift; exec "$@"', "sh"]
-    return Terminal([*waiting, str(columns), FOOTPLATE, *options], wanted, columns)
+    return Terminal([*waiting, str(columns), *argv], wanted, columns, cwd=PROJECT)
 
 
 def left(terminal: Terminal) -> bytes:
@@ -147,9 +184,12 @@ def test_what_is_no_frame_is_not_shown(home: Home) -> None:
     assert len(kept_frame(home)) < early_frame.TEXT_MAX_CHARACTERS
 
 
-@pytest.mark.parametrize(("ending", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP), (signal.SIGINT, 1)],
+)
 def test_whoever_ends_it_before_textual_gets_the_terminal_back(home: Home, ending: signal.Signals, code: int) -> None:
-    terminal = Terminal([sys.executable, "-c", HELD], home.environment(), cwd=str(Path(__file__).parents[2]))
+    terminal = Terminal([sys.executable, "-c", HELD], home.environment(), cwd=PROJECT)
     terminal.read_until(lambda seen: seen.shows("a frame"))
     lflag = modes(terminal)[3]
     assert isinstance(lflag, int)
@@ -167,11 +207,47 @@ def test_whoever_ends_it_before_textual_gets_the_terminal_back(home: Home, endin
     terminal.close()
 
 
+@pytest.mark.parametrize("where", ["type('Made', (), {'it': Named()})", "Dropped()"])
+def test_an_interrupt_counts_whatever_python_is_at(home: Home, where: str) -> None:
+    source = INTERRUPTED.replace("WHERE", where)
+    terminal = Terminal([sys.executable, "-c", source], home.environment(), cwd=PROJECT)
+    terminal.read_until(lambda seen: seen.shows("a frame"))
+    terminal.type("\x03")
+    assert terminal.wait() == 0
+    assert terminal.shows("interrupted")
+    terminal.close()
+
+
+@pytest.mark.parametrize(("change", "code"), [("TriageScreen.__init__ = end", 0), ("App.on_load = fail", 1)])
+def test_what_happens_while_textual_starts_is_said_where_it_stays(home: Home, change: str, code: int) -> None:
+    for is_kept in (False, True):
+        if is_kept:
+            left(started(home))
+        terminal = opened(home, (sys.executable, "-c", CHANGED.replace("CHANGE", change)), 120, {})
+        assert terminal.wait() == code
+        assert terminal.written.startswith((ENTER + NO_CURSOR).encode()) == is_kept
+        assert terminal.shows("the cause is here") == (code == 1)
+        assert code == 1 or b"Traceback" not in terminal.written
+        terminal.close()
+
+
+def test_keys_may_come_from_another_terminal_than_that_drawn_on() -> None:
+    drawn_on, typed_at = pty.openpty(), pty.openpty()
+    before = [termios.tcgetattr(each[1]) for each in (drawn_on, typed_at)]
+    with EarlyFrame(Kept("this", "a frame"), "this", (120, 40), drawn_on[1], typed_at[1]).shown():
+        assert termios.tcgetattr(drawn_on[1]) == before[0]
+        assert not termios.tcgetattr(typed_at[1])[3] & termios.ECHO
+    assert [termios.tcgetattr(each[1]) for each in (drawn_on, typed_at)] == before
+    for descriptor in (*drawn_on, *typed_at):
+        os.close(descriptor)
+
+
 def test_a_changed_source_counts_and_bytecode_does_not(tmp_path: Path) -> None:
     (tmp_path / "line.py").touch()
     first = early_frame.newest_change_ns(str(tmp_path))
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "line.pyc").touch()
+    (tmp_path / ".#line.py").symlink_to("ana@box.4711")  # as an editor locks a file
     assert early_frame.newest_change_ns(str(tmp_path)) == first
     os.utime(tmp_path / "line.py", ns=(first + 10**9, first + 10**9))
     assert early_frame.newest_change_ns(str(tmp_path)) == first + 10**9
@@ -179,7 +255,7 @@ def test_a_changed_source_counts_and_bytecode_does_not(tmp_path: Path) -> None:
 
 def test_without_a_terminal_there_is_nothing_to_show(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
-        early = EarlyFrame(Kept("this", "a frame"), "this", (120, 40), file.fileno())
+        early = EarlyFrame(Kept("this", "a frame"), "this", (120, 40), file.fileno(), file.fileno())
         with early.shown():
             assert not early.is_shown
             assert early.driver_class is None
