@@ -166,11 +166,18 @@ class Home:
 
     def end_daemon(self) -> None:
         """SIGTERM, and wait until it has let go of everything."""
-        pid = self.daemon_pid()
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 15)
-        wait_until(lambda: not self.is_locked())
+        told: set[int] = set()
+
+        def is_gone() -> bool:
+            # One that is starting has the lock before it says who it is.
+            pid = self.daemon_pid()
+            if pid is not None and pid not in told:
+                told.add(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            return not self.is_locked()
+
+        wait_until(is_gone)
 
     def kill_daemon(self) -> None:
         """kill -9, and wait until it is gone: all its threads, the last of which lets go of its sockets."""

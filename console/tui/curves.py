@@ -12,7 +12,7 @@ from console.tui.theme import SERIES_COLOURS
 
 if TYPE_CHECKING:
     from console.client import Client
-    from console.protocol import Series
+    from console.protocol import MetricSummary, Series
 
 MOST_CURVES: Final = 10
 """As many as there are colours that can be told apart."""
@@ -26,22 +26,29 @@ class Curve:
     run_id: str
     label: str
     ended: bool
-    """Its points do not change any more."""
+    """Its points change no more, as long as `known_by` is the same."""
     colour_no: int = 0
     """A run keeps its colour while others come and go."""
+    known_by: str = ""
+    """What its row says of its points. They may come after its end: the daemon was behind, or its log is read anew."""
+
+
+def known_by(metric: MetricSummary | None) -> str:
+    """What a row says of its points, to be compared; a text, because NaN is not the same as NaN."""
+    return repr(metric)
 
 
 class CurveCache:
     """Curves of runs that have ended; lives in the courier's thread only."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str, int], Series | None] = {}
+        self._kept: dict[tuple[str, str, int, str], Series | None] = {}
 
     def load(self, client: Client, request_no: int, curves: tuple[Curve, ...], key: str, bins: int) -> ChartArrived:
         """Ask for every curve that is not known for good."""
         loaded: list[tuple[str, Series | None]] = []
         for curve in curves:
-            place = (curve.run_id, key, bins)
+            place = (curve.run_id, key, bins, curve.known_by)
             if curve.ended and place in self._kept:
                 series = self._kept[place]
             else:

@@ -43,6 +43,8 @@ class Box:
     presences: list[str] = field(default_factory=list)
     """Who pressed a key, as the console told."""
     searched: list[tuple[str, int, bool]] = field(default_factory=list)
+    series_asked: int = 0
+    """How often a curve was asked for."""
     run_queries: list[tuple[str, str, bool]] = field(default_factory=list)
     refusal: DaemonRefused | None = None
     complete: Callable[[str, int], dict[str, Json]] = lambda _, at: {"start": at, "end": at, "items": []}
@@ -114,6 +116,7 @@ class StandIn(Client):
         return detail._replace(log_size_bytes=len(self.box.logs.get(detail.row.id, b"")))
 
     def series(self, reference: str, key: str, bins: int, fold: int | None = None) -> Series:  # noqa: ARG002
+        self.box.series_asked += 1
         detail = self._detail(reference)
         metric = next((each for each in detail.metrics if each.key == key), None)
         if metric is None or not metric.point_count:

@@ -13,7 +13,7 @@ from console.tui.widgets.prompt import PromptInput
 from console.tui.widgets.virtual_table import VirtualTable
 from tests.tui.pilots import Clock, opened, press, screen_text, settle, until
 from tests.tui.stand_in import TO_R218, Box, example_box
-from tests.tui.stand_in_runs import make_run
+from tests.tui.stand_in_runs import make_run, summary
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -288,5 +288,29 @@ def test_copy_says_that_it_was_sent_not_that_it_arrived() -> None:
             assert "sent to terminal: python train.py" in screen_text(app)
             await press(pilot, "Y")
             assert app.clipboard.startswith("01K7")
+
+    asyncio.run(drive())
+
+
+def chart_words(app: App[Any]) -> str:
+    """What the side chart says, without blanks."""
+    return "".join(screen_text(app).split())
+
+
+def test_the_curve_of_a_run_whose_points_come_after_its_end() -> None:
+    """The daemon was away while it ran, or reads its log anew."""
+
+    async def drive() -> None:
+        box = Box(details=[make_run(1, "first one")])
+        async with opened(box, size=(120, 40)) as (app, pilot):
+            await until(pilot, lambda: "r1hasreportednometricyet" in chart_words(app))
+            box.replace_run(make_run(1, "first one", metrics=(summary("acc", 0.5, 20, points=20),)))
+            await until(pilot, lambda: "━ r1 first one" in screen_text(app))
+            before = box.series_asked
+            box.tell()
+            await press(pilot, "j")
+            assert box.series_asked == before, "what has ended is read once"
+            box.replace_run(make_run(1, "first one", metrics=(summary("acc", float("nan"), 40, points=40),)))
+            await until(pilot, lambda: box.series_asked > before)
 
     asyncio.run(drive())

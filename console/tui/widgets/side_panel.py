@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from console.protocol import ENDED_STATES
-from console.tui.curves import MOST_CURVES, Curve, CurveCache, bins_for, chart_lines
+from console.tui.curves import MOST_CURVES, Curve, CurveCache, bins_for, chart_lines, known_by
 from console.tui.pace import Pace
 from console.tui.presence import is_present
 from console.tui.run_cells import arrowed, side_facts, source_word
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from console.protocol import RunRow, Series
+    from console.protocol import MetricSummary, RunRow, Series, State
     from console.tui.messages import ChartArrived
     from console.tui.session import Session
 
@@ -66,7 +66,9 @@ class SidePanel(Vertical):
 
     def show_run(self, row: RunRow | None, now_s: float) -> None:
         """Show the facts of the run under the cursor."""
-        self._row = row
+        before, self._row = self._row, row
+        if row and before and row.id == before.id and has_news(row.metric, before.metric, row.state):
+            self.grow_chart()
         self.query_one(Facts).show(side_facts(row, now_s))
         title = Content.assemble((row.label, "$accent"), f" {visible(row.name)}") if row else "Run"
         self.query_one("#facts-rule", Rule).set_title(title)
@@ -114,11 +116,25 @@ class SidePanel(Vertical):
         )
 
 
+def has_news(metric: MetricSummary | None, before: MetricSummary | None, state: State) -> bool:
+    """Whether a row that has come tells of a curve that nobody asks for otherwise: those of live runs are asked for
+    whenever something changes, which is before their rows come."""
+    if state in ENDED_STATES:
+        return known_by(metric) != known_by(before)
+    return metric is not None and (before is None or metric.key != before.key)
+
+
 def wanted_curves(row: RunRow, marked: Mapping[str, RunRow]) -> tuple[Curve, ...]:
     """Marked runs keep the colour of their place; the run under the cursor has the first one unless it is marked."""
     colours = {run_id: number for number, run_id in enumerate(marked, start=1)}
     others = [each for run_id, each in marked.items() if run_id != row.id][: MOST_CURVES - 1]
     return tuple(
-        Curve(each.id, f"{each.label} {each.name}", each.state in ENDED_STATES, colours.get(each.id, 0))
+        Curve(
+            each.id,
+            f"{each.label} {each.name}",
+            each.state in ENDED_STATES,
+            colours.get(each.id, 0),
+            known_by(each.metric),
+        )
         for each in (row, *others)
     )
