@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from console.client import DaemonRefused
 from console.tui.courier import WAITING_LIMIT, Courier
 from console.tui.link import LinkState
@@ -15,12 +17,11 @@ from console.tui.screens.runs import RunsScreen
 from console.tui.screens.too_small import TooSmallScreen
 from console.tui.terminal import TerminalProfile
 from console.tui.widgets.header_line import HeaderFacts, HeaderLine, counts, freshness
-from tests.tui.pilots import opened, press, screen_lines, screen_text, settle, until
+from tests.tui.pilots import opened, press, screen_lines, screen_text, send, settle, until
 from tests.tui.stand_in import Box, StandIn, example_box
 from tests.tui.stand_in_runs import summary
 
 if TYPE_CHECKING:
-    import pytest
     from textual.message_pump import MessagePump
     from textual.pilot import Pilot
 
@@ -130,7 +131,8 @@ def test_too_small_says_both_sizes_and_comes_back() -> None:
             await pilot.resize_terminal(59, 14)
             await until(pilot, lambda: isinstance(app.screen, TooSmallScreen))
             await settle(pilot)
-            assert screen_text(app).strip() == "footplate needs 60x15, this is 59x14"
+            said = [line.strip() for line in screen_text(app).strip().splitlines()]
+            assert said == ["footplate needs 60x15, this is 59x14", "q quits"]
             await pilot.resize_terminal(40, 10)
             await settle(pilot)
             assert "this is 40x10" in screen_text(app)
@@ -138,6 +140,16 @@ def test_too_small_says_both_sizes_and_comes_back() -> None:
             await until(pilot, lambda: isinstance(app.screen, RunsScreen))
             await settle(pilot)
             assert "1 marked" in screen_text(app)
+
+    asyncio.run(drive())
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_a_small_terminal_can_be_left(key: str) -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(50, 12)) as (app, pilot):
+            send(pilot, key)
+            await until(pilot, lambda: app._exit)
 
     asyncio.run(drive())
 

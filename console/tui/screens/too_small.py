@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from textual.binding import Binding
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from console.tui.actions import in_scope, key_for
 from console.tui.screens.sized import SizedScreen
 
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
 NEEDED_COLUMNS: Final = 60
 NEEDED_LINES: Final = 15
@@ -24,7 +27,7 @@ def fits(columns: int, lines: int) -> bool:
 
 
 class TooSmallScreen(ModalScreen[None], SizedScreen[None]):
-    """One line with the needed and the present size."""
+    """The needed and the present size, and the way out."""
 
     DEFAULT_CSS = """
     TooSmallScreen {
@@ -40,8 +43,14 @@ class TooSmallScreen(ModalScreen[None], SizedScreen[None]):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), "app.quit", action.description, show=False)
+        for action in in_scope("app")
+        if action.name == "quit"
+    ]
+
     def compose(self) -> ComposeResult:
-        """The line."""
+        """The lines."""
         yield Static(self._sentence())
 
     def on_resize(self, event: events.Resize) -> None:
@@ -51,4 +60,5 @@ class TooSmallScreen(ModalScreen[None], SizedScreen[None]):
     def _sentence(self, columns: int = 0, lines: int = 0) -> Content:
         size = self.app.size
         present = f"{columns or size.width}x{lines or size.height}"
-        return Content(f"footplate needs {NEEDED_COLUMNS}x{NEEDED_LINES}, this is {present}")
+        needed = f"footplate needs {NEEDED_COLUMNS}x{NEEDED_LINES}, this is {present}"
+        return Content(f"{needed}\n{key_for('app.quit')} quits")
