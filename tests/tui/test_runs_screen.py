@@ -314,3 +314,18 @@ def test_the_curve_of_a_run_whose_points_come_after_its_end() -> None:
             await until(pilot, lambda: box.series_asked > before)
 
     asyncio.run(drive())
+
+
+def test_the_chart_is_that_of_the_run_under_the_cursor_though_pages_came_while_it_rested() -> None:
+    async def drive() -> None:
+        async with opened(example_box(), size=(120, 40)) as (app, pilot):
+            screen = app._runs_screen
+            screen._table.move_cursor(3)
+            await settle(pilot, timers=False)
+            screen._glance.cancel()
+            screen._rest._run()
+            run = screen.run_under_cursor
+            assert run is not None
+            await until(pilot, lambda: f"━ {run.label}" in screen_text(app))
+
+    asyncio.run(drive())

@@ -76,7 +76,7 @@ class RunsScreen(OpensFromRuns):
 
     def on_mount(self) -> None:
         """Prepare the pieces; the first data are asked for when the screen is shown."""
-        self._rest = Pause(self, runs_asking.CURSOR_REST_S, self.query_one(SidePanel).ask_chart)
+        self._rest = Pause(self, runs_asking.CURSOR_REST_S, self._ask_chart)
         self._glance = Pause(self, runs_asking.CURSOR_GLANCE_S, self._show_run)
         self._columns_pace = Pace(self, runs_asking.COLUMNS_INTERVAL_S, self._ask_columns, self.session.monotonic)
         self._open_default_view()
@@ -198,6 +198,10 @@ class RunsScreen(OpensFromRuns):
         text = card_lines(row, now_s, max(1, card.size.width))
         if not isinstance(card.content, Content) or not card.content.is_same(text):
             card.update(text)
+
+    def _ask_chart(self) -> None:
+        self._show_run()  # a page that came in between puts a glance off
+        self.query_one(SidePanel).ask_chart()
 
     def on_resize(self) -> None:
         """Other columns may fit, once the new sizes are known."""
