@@ -16,6 +16,7 @@ import termios
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from console.tui import memory
+from console.tui.endings import end_by
 from console.version import VERSION
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def of(profile: TerminalProfile, settings: Settings, kept: Mapping[str, Any]) ->
     changed = max(newest_change_ns(os.path.join(here, folder)) for folder in (".", "screens", "widgets"))
     theme = sorted(memory.table(kept, "theme").items())
     painted_for = repr((VERSION, changed, tuple(size), counted, profile, settings, theme))
-    # A thin line would have to carry it a second time.
-    wanted = not profile.slow and OTHER_DRIVER not in environment
+    # A thin line would have to carry it a second time; who only looks keeps nothing.
+    wanted = not (profile.slow or settings.readonly or OTHER_DRIVER in environment)
     return EarlyFrame(read(kept), painted_for if wanted else "", size)
 
 
@@ -203,5 +204,4 @@ class EarlyFrame:
 
     def _terminate(self, number: int, _: Any) -> None:
         self.withdraw()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        end_by(number)

@@ -7,7 +7,6 @@ thread that writes is dead, and the loop waits for ever for room in the queue to
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import select
@@ -27,6 +26,7 @@ LAST_WORDS_S: Final = 5.0
 def heeded(settle: Callable[[], None], leave: Callable[[], None]) -> Iterator[None]:
     """Within it, `settle` is called when the terminal is gone, then the process ends; `leave` is called when somebody
     ends it. For the main thread."""
+    from asyncio import get_running_loop  # here: what ends before the first frame does without
 
     def hang_up(_: int, __: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, LAST_WORDS_S)
@@ -38,7 +38,7 @@ def heeded(settle: Callable[[], None], leave: Callable[[], None]) -> Iterator[No
     def terminate(_: int, __: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, LAST_WORDS_S)
         try:
-            asyncio.get_running_loop().call_soon_threadsafe(leave)
+            get_running_loop().call_soon_threadsafe(leave)
         except RuntimeError:
             end(signal.SIGTERM)
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 DRAFTS_MAX: Final = 20
 MARKS_MAX: Final = 200
 TEXT_MAX_CHARACTERS: Final = 20_000
-
-
 ALWAYS_KEPT: Final = ("drafts", "first_frame")
 """What comes back even when nothing else is to."""
 

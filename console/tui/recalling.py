@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from console.tui.app import FootplateApp
     from console.tui.early_frame import EarlyFrame
 
-
 HOME: Final = "\x1b[H"
 """The cursor goes to the first cell (CUP of ECMA-48)."""
 

@@ -262,11 +262,12 @@ def test_without_a_terminal_there_is_nothing_to_show(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text(encoding="utf-8") == ""
 
 
-def test_another_driver_and_a_thin_line_go_without_and_lose_nothing() -> None:
+def test_another_driver_a_thin_line_and_who_only_looks_go_without_and_lose_nothing() -> None:
     kept = {"first_frame": {"painted_for": "", "text": "a frame"}}
     usual = TerminalProfile(environment={"TERM": "xterm"})
     other = TerminalProfile(environment={"TERM": "xterm", "TEXTUAL_DRIVER": "my:Driver"})
-    for profile in (other, slowed(usual)):
-        early = early_frame.of(profile, DEFAULTS, kept)
+    looks_only = DEFAULTS._replace(readonly=True)
+    for profile, settings in ((other, DEFAULTS), (slowed(usual), DEFAULTS), (usual, looks_only)):
+        early = early_frame.of(profile, settings, kept)
         assert not early.is_true
         assert early.kept_after(lambda: "another", (80, 24)) == kept["first_frame"]

@@ -167,7 +167,6 @@ class RunsScreen(OpensFromRuns):
             runs_memory.recall_cursor(self._table, self._recalled)
             if (asking := runs_memory.asking_for_marks(self._recalled)) is not None:
                 self.session.courier.ask("marks", self, asking)
-            self.query_one(SidePanel).ask_chart()
         self._columns_pace.soon()
 
     def _ask_columns(self) -> None:
